@@ -1,0 +1,342 @@
+//! From a source to records: which facts, in which order.
+//!
+//! The order is SECURITY, EA, REPARSE, DATA, ALTERNATE…, OBJECT_ID: legal, and the one that go-winio can stream.
+
+use std::borrow::Cow;
+
+use ntbak_wire::record::{Extent, Extents, FileInfo, Record, SmallKind, StreamFlags, StreamHead};
+use ntbak_wire::{FileAttributes, Win32Error};
+
+use crate::error::{Error, Result};
+use crate::report::{FileReport, LossKind};
+use crate::source::FileSource;
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 1 << 20;
+
+/// The most extents of one stream that are held when a sink wants them first (16 bytes each); behind them, the rest
+/// of the stream is taken as one extent.
+const MAX_EXTENTS: usize = 1 << 20;
+
+/// Records that come one after the other, each borrowing from the one who gives it.
+pub trait Records {
+    /// The next record; `None` after the last.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    fn next(&mut self) -> Result<Option<Record<'_>>>;
+}
+
+/// One step of reading a file, in the order of a backup.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// A small payload has its turn, if the file has one.
+    Small(SmallKind),
+    /// A data stream begins.
+    Stream { index: usize, head: StreamHead },
+    /// An allocated range of it, when it is in blocks.
+    Block(Extent),
+    /// It is complete.
+    EndStream { size: u64 },
+}
+
+/// The order of a backup as a cursor that holds only a position.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Walk(Turn);
+
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    Small(SmallKind),
+    Stream(usize),
+    /// In a stream of this size; blocks are asked for from this offset on.
+    Content {
+        index: usize,
+        size: u64,
+        blocks_from: Option<u64>,
+    },
+    End,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self::Small(SmallKind::Security)
+    }
+}
+
+impl Walk {
+    /// The next step; on an error the cursor stands where it stood.
+    pub(crate) fn next(&mut self, source: &dyn FileSource) -> Result<Option<Step>> {
+        let (step, turn) = match self.0 {
+            Turn::Small(kind) => {
+                let next = match kind {
+                    SmallKind::Security => Turn::Small(SmallKind::Ea),
+                    SmallKind::Ea => Turn::Small(SmallKind::Reparse),
+                    SmallKind::Reparse => Turn::Stream(0),
+                    SmallKind::ObjectId | SmallKind::Link => Turn::End,
+                };
+                (Step::Small(kind), next)
+            }
+            Turn::Stream(index) => match source.stream(index)? {
+                None => (Step::Small(SmallKind::ObjectId), Turn::End),
+                Some(head) => {
+                    let blocks_from = (head.extents != Extents::All).then_some(0);
+                    let turn = Turn::Content { index, size: head.size, blocks_from };
+                    (Step::Stream { index, head }, turn)
+                }
+            },
+            Turn::Content { index, size, blocks_from } => {
+                let end = (Step::EndStream { size }, Turn::Stream(index + 1));
+                match blocks_from.filter(|from| *from < size) {
+                    None => end,
+                    Some(from) => {
+                        match source.next_extent(index, from)?.filter(|extent| extent.offset < size) {
+                            None => end,
+                            Some(extent) => {
+                                // The size was told already: a source that grows is cut there.
+                                let len = extent.end().min(size) - extent.offset;
+                                let extent = Extent { offset: extent.offset, len };
+                                let blocks_from = Some(extent.end().max(from + 1));
+                                (Step::Block(extent), Turn::Content { index, size, blocks_from })
+                            }
+                        }
+                    }
+                }
+            }
+            Turn::End => return Ok(None),
+        };
+        self.0 = turn;
+        Ok(Some(step))
+    }
+}
+
+/// Fails where a file is encrypted and its source gives no plaintext.
+///
+/// # Errors
+/// Win32 error 5 for an encrypted file; never for a directory, whose own streams fail by themselves.
+pub(crate) fn refuse_encrypted(info: &FileInfo) -> Result<()> {
+    let encrypted = info.attributes.contains(FileAttributes::ENCRYPTED);
+    if !encrypted || info.attributes.is_directory() {
+        return Ok(());
+    }
+    Err(Error::new(Win32Error::ACCESS_DENIED, "the file is encrypted (EFS), and there is no key to open it")
+        .hint("this version of ntbak cannot copy encrypted files without their key yet"))
+}
+
+/// How a backup is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BackupOptions {
+    /// Find out all extents of a sparse stream before its content, for a sink that wants them first.
+    pub extents_first: bool,
+    /// Pass the part of a stream behind its valid data length over, for a sink that keeps that length.
+    pub stop_at_vdl: bool,
+}
+
+/// The records of one file.
+pub struct FileRecords<'s> {
+    source: &'s dyn FileSource,
+    report: FileReport<'s>,
+    options: BackupOptions,
+    walk: Walk,
+    state: State,
+    info: FileInfo,
+    head: StreamHead,
+    index: usize,
+    /// The next of the extents of `head`, while a stream is read whose extents were found out first.
+    known: Option<usize>,
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Begin,
+    Walk,
+    /// Content that is still to be read, up to this end.
+    Content {
+        offset: u64,
+        end: u64,
+    },
+    /// The source has ended before this end: zeros come instead.
+    Missing {
+        offset: u64,
+        end: u64,
+    },
+    Done,
+}
+
+impl<'s> FileRecords<'s> {
+    /// The records of `source`; what it cannot give goes to `report`.
+    ///
+    /// # Errors
+    /// The source cannot be read, or is encrypted.
+    pub fn new(source: &'s dyn FileSource, options: BackupOptions, report: FileReport<'s>) -> Result<Self> {
+        let info = source.info()?;
+        refuse_encrypted(&info)?;
+        if info.attributes.contains(FileAttributes::ENCRYPTED) {
+            report.loss(LossKind::Efs, "the directory's own encryption data is not read yet");
+        }
+        source.remarks(&report)?;
+        let head = StreamHead::plain(None, 0);
+        let (walk, state, buffer) = (Walk::default(), State::Begin, Vec::new());
+        Ok(Self { source, report, options, walk, state, info, head, index: 0, known: None, buffer })
+    }
+
+    /// Attributes, times and names of the file.
+    #[must_use]
+    pub fn info(&self) -> &FileInfo {
+        &self.info
+    }
+
+    /// What there is to read of the current stream from its beginning, when it is not in blocks.
+    fn begin_stream(&mut self, index: usize, mut head: StreamHead) -> Result<()> {
+        if self.options.extents_first && head.extents == Extents::Unknown {
+            head.extents = Extents::Known(self.extents(index, &head)?);
+        }
+        self.known = matches!(head.extents, Extents::Known(_)).then_some(0);
+        if head.extents == Extents::All {
+            let end = if self.options.stop_at_vdl { head.vdl.min(head.size) } else { head.size };
+            self.state = State::Content { offset: 0, end };
+        }
+        (self.index, self.head) = (index, head);
+        Ok(())
+    }
+
+    fn extents(&self, index: usize, head: &StreamHead) -> Result<Vec<Extent>> {
+        let mut extents = Vec::new();
+        let mut from = 0;
+        while let Some(extent) =
+            self.source.next_extent(index, from)?.filter(|extent| extent.offset < head.size)
+        {
+            let len = extent.end().min(head.size) - extent.offset;
+            from = extent.end().max(from + 1);
+            if extents.len() == MAX_EXTENTS {
+                let len = head.size - extent.offset;
+                extents.push(Extent { offset: extent.offset, len });
+                self.report
+                    .note(head.name.as_ref(), "more than 1,048,576 ranges: the last ones are taken as one");
+                break;
+            }
+            extents.push(Extent { offset: extent.offset, len });
+        }
+        Ok(extents)
+    }
+
+    /// The next block of a stream whose extents are known, or its end.
+    fn next_known(&mut self) -> Record<'static> {
+        let next = self.known.take().unwrap_or(0);
+        if let Extents::Known(extents) = &self.head.extents
+            && let Some(extent) = extents.get(next)
+        {
+            self.known = Some(next + 1);
+            self.state = State::Content { offset: extent.offset, end: extent.end() };
+            return Record::Block(*extent);
+        }
+        self.walk.skip_stream();
+        Record::EndStream { size: self.head.size }
+    }
+
+    /// Reads the next piece of content into the buffer: how many bytes.
+    fn read(&mut self, offset: u64, end: u64) -> Result<usize> {
+        let want = usize::try_from(end - offset).map_or(CHUNK, |want| want.min(CHUNK));
+        if self.buffer.len() < want {
+            self.buffer.resize(want, 0);
+        }
+        let buffer = self.buffer.get_mut(..want).unwrap_or_default();
+        self.source
+            .read_at(self.index, offset, buffer)
+            .map_err(|error| error.in_stream(self.head.name.as_ref()).at_offset(offset))
+    }
+
+    /// A small payload; one that cannot be read is a loss, and the rest of the file goes on.
+    fn small(&self, kind: SmallKind) -> Option<Cow<'s, [u8]>> {
+        let loss = match kind {
+            SmallKind::Security => LossKind::Security,
+            SmallKind::Ea => LossKind::Ea,
+            SmallKind::Reparse => LossKind::Reparse,
+            SmallKind::ObjectId => LossKind::ObjectId,
+            SmallKind::Link => LossKind::Link,
+        };
+        match self.source.small(kind) {
+            Ok(payload) => payload,
+            Err(error) => {
+                self.report.loss(loss, error.reason());
+                None
+            }
+        }
+    }
+}
+
+impl Records for FileRecords<'_> {
+    fn next(&mut self) -> Result<Option<Record<'_>>> {
+        loop {
+            match self.state {
+                State::Done => return Ok(None),
+                State::Begin => {
+                    self.state = State::Walk;
+                    return Ok(Some(Record::File(&self.info)));
+                }
+                State::Content { offset, end } if offset >= end => self.state = State::Walk,
+                State::Content { offset, end } => {
+                    if self.report.to.cancelled() {
+                        return Err(Error::new(Win32Error::OPERATION_ABORTED, "cancelled"));
+                    }
+                    let got = self.read(offset, end)?;
+                    if got == 0 {
+                        let why = format!(
+                            "it shrank from {end} to {offset} bytes while it was read; zeros instead"
+                        );
+                        self.report.stream_loss(self.head.name.as_ref(), LossKind::Content, why);
+                        self.buffer.fill(0);
+                        self.state = State::Missing { offset, end };
+                        continue;
+                    }
+                    self.state = State::Content { offset: offset + got as u64, end };
+                    let data = self.buffer.get(..got).unwrap_or_default();
+                    return Ok(Some(Record::Bytes { offset, data }));
+                }
+                State::Missing { offset, end } if offset >= end => self.state = State::Walk,
+                State::Missing { offset, end } => {
+                    let len = usize::try_from(end - offset).map_or(CHUNK, |len| len.min(self.buffer.len()));
+                    self.state = State::Missing { offset: offset + len as u64, end };
+                    let data = self.buffer.get(..len).unwrap_or_default();
+                    return Ok(Some(Record::Bytes { offset, data }));
+                }
+                State::Walk if self.known.is_some() => return Ok(Some(self.next_known())),
+                State::Walk => match self.walk.next(self.source)? {
+                    None => {
+                        self.state = State::Done;
+                        return Ok(Some(Record::EndFile));
+                    }
+                    Some(Step::Small(kind)) => {
+                        if let Some(payload) = self.small(kind) {
+                            return Ok(Some(Record::Small(kind, payload)));
+                        }
+                    }
+                    Some(Step::Stream { index, head }) => {
+                        if head.flags.contains(StreamFlags::ENCRYPTED) {
+                            let why = "it is encrypted, and there is no key to open it";
+                            self.report.stream_loss(head.name.as_ref(), LossKind::Stream, why);
+                            self.walk.skip_stream();
+                            continue;
+                        }
+                        self.begin_stream(index, head)?;
+                        return Ok(Some(Record::Stream(&self.head)));
+                    }
+                    Some(Step::Block(extent)) => {
+                        self.state = State::Content { offset: extent.offset, end: extent.end() };
+                        return Ok(Some(Record::Block(extent)));
+                    }
+                    Some(Step::EndStream { size }) => return Ok(Some(Record::EndStream { size })),
+                },
+            }
+        }
+    }
+}
+
+impl Walk {
+    /// Leaves the stream that has just begun.
+    fn skip_stream(&mut self) {
+        if let Turn::Content { index, .. } = self.0 {
+            self.0 = Turn::Stream(index + 1);
+        }
+    }
+}

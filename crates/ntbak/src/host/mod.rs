@@ -1,0 +1,8 @@
+//! What the back ends on Linux file systems have in common: nodes, extended attributes, content, staging.
+
+pub(crate) mod content;
+pub(crate) mod node;
+pub(crate) mod ntfs3g;
+pub(crate) mod side;
+pub(crate) mod side_writer;
+pub(crate) mod stage;

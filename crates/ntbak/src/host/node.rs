@@ -1,0 +1,142 @@
+//! Files by descriptor: what is looked at is what is opened, whatever happens to the path meanwhile.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, XattrFlags};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+
+/// The largest extended attribute that the kernel passes on.
+pub(crate) const MAX_XATTR: usize = 65_536;
+
+/// One file, directory or link, held by an `O_PATH` descriptor that follows no link.
+#[derive(Debug)]
+pub(crate) struct Node {
+    fd: OwnedFd,
+    /// `/proc/self/fd/N`, by which the kernel reaches the node itself: descriptors of this kind have no `fgetxattr`.
+    proc: PathBuf,
+}
+
+impl Node {
+    /// The node with this name in a directory.
+    pub(crate) fn open(dir: impl AsFd, name: &OsStr) -> rustix::io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(dir, name, flags, Mode::empty()).map(Self::from)
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    pub(crate) fn stat(&self) -> rustix::io::Result<Stat> {
+        rustix::fs::fstat(&self.fd)
+    }
+
+    pub(crate) fn is_directory(&self) -> bool {
+        self.stat().is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+    }
+
+    /// Opens the content of this very node.
+    pub(crate) fn open_content(&self, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        rustix::fs::open(&self.proc, flags | OFlags::CLOEXEC, Mode::empty())
+    }
+
+    /// An extended attribute; `None` when there is none of that name.
+    pub(crate) fn xattr(&self, name: impl AsRef<OsStr>) -> rustix::io::Result<Option<Vec<u8>>> {
+        // One buffer that is always large enough: ntfs-3g answers EIO, or a size alone, where it is not.
+        let mut value = vec![0; MAX_XATTR];
+        match rustix::fs::getxattr(&self.proc, name.as_ref(), &mut value[..]) {
+            Ok(len) => {
+                value.truncate(len);
+                value.shrink_to_fit();
+                Ok(Some(value))
+            }
+            Err(Errno::NODATA) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn set_xattr(&self, name: impl AsRef<OsStr>, value: &[u8]) -> rustix::io::Result<()> {
+        rustix::fs::setxattr(&self.proc, name.as_ref(), value, XattrFlags::empty())
+    }
+
+    pub(crate) fn remove_xattr(&self, name: impl AsRef<OsStr>) -> rustix::io::Result<()> {
+        rustix::fs::removexattr(&self.proc, name.as_ref())
+    }
+
+    /// The names of its extended attributes, as far as the file system lists them.
+    pub(crate) fn xattr_names(&self) -> rustix::io::Result<Vec<OsString>> {
+        use std::os::unix::ffi::OsStringExt;
+        let mut names = vec![0; MAX_XATTR];
+        let len = rustix::fs::listxattr(&self.proc, &mut names[..])?;
+        names.truncate(len);
+        let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        Ok(names.map(|name| OsString::from_vec(name.to_vec())).collect())
+    }
+
+    /// Where a symbolic link leads.
+    pub(crate) fn link_target(&self) -> rustix::io::Result<Vec<u8>> {
+        rustix::fs::readlinkat(&self.fd, "", Vec::new()).map(std::ffi::CString::into_bytes)
+    }
+}
+
+impl From<OwnedFd> for Node {
+    fn from(fd: OwnedFd) -> Self {
+        let proc = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+        Self { fd, proc }
+    }
+}
+
+/// A name in an open directory: the place of a file that is there, or is going to be.
+#[derive(Debug)]
+pub(crate) struct Spot {
+    pub(crate) dir: OwnedFd,
+    pub(crate) name: OsString,
+    /// As the user wrote it, for messages.
+    pub(crate) path: PathBuf,
+}
+
+impl Spot {
+    /// The spot that `path` names. Links on the way are followed, one at its end is not.
+    pub(crate) fn of(path: &Path) -> Result<Self> {
+        let (parent, name) = match path.components().next_back() {
+            Some(Component::Normal(name)) => (path.parent().unwrap_or(Path::new("")), name.to_owned()),
+            // `/`, `.`, `a/..`: the directory itself.
+            _ => (path, OsString::from(".")),
+        };
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::openat(CWD, parent, flags, Mode::empty())
+            .map_err(|error| Error::io("opening the directory", error).at_path(parent))?;
+        Ok(Self { dir, name, path: path.to_owned() })
+    }
+
+    pub(crate) fn try_clone(&self) -> Result<Self> {
+        let dir = self.dir.try_clone();
+        let dir = dir.map_err(|error| Error::io("opening the directory", error).at_path(&self.path))?;
+        Ok(Self { dir, name: self.name.clone(), path: self.path.clone() })
+    }
+
+    pub(crate) fn node(&self) -> Result<Node> {
+        Node::open(&self.dir, &self.name).map_err(|error| Error::io("opening", error).at_path(&self.path))
+    }
+}
+
+/// Reads at an offset until `buf` is full or the file ends; good bytes come before an error.
+pub(crate) fn read_at(fd: impl AsFd, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buf.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::pread(&fd, rest, offset + filled as u64) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(Errno::INTR) => {}
+            Err(_) if filled > 0 => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,118 @@
+//! Writing a side file: beside its place, and renamed when it is whole.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
+
+use ntbak_wire::record::{Extents, Record, SmallKind};
+use ntbak_wire::side;
+use ntbak_wire::stream::RecordEncoder;
+use rustix::fs::{AtFlags, Mode, OFlags};
+
+use crate::error::{Error, Result};
+use crate::host::content::write_all;
+use crate::host::node::read_at;
+use crate::host::side::{SideFile, SideStream, make_directory};
+use crate::host::stage::temporary_name;
+
+/// Bytes that are copied at a time.
+const CHUNK: usize = 1 << 18;
+
+/// A new file in the directory of side files; removed when it is dropped before it was [published](Self::publish).
+#[derive(Debug)]
+pub(crate) struct SideWriter {
+    parent: OwnedFd,
+    dir: OwnedFd,
+    name: OsString,
+    fd: OwnedFd,
+    len: u64,
+    published: bool,
+}
+
+impl SideWriter {
+    /// Begins a file in the side directory of `parent`.
+    pub(crate) fn new(parent: &OwnedFd) -> Result<Self> {
+        let fault = |error| Error::io("making the side file", error);
+        let dir = make_directory(parent)?;
+        let name = temporary_name();
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&dir, &name, flags, Mode::RUSR | Mode::WUSR).map_err(fault)?;
+        let parent = parent.try_clone().map_err(|error| Error::io("making the side file", error))?;
+        Ok(Self { parent, dir, name, fd, len: 0, published: false })
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        write_all(self.fd.as_fd(), self.len, bytes)?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    pub(crate) fn append_small(&mut self, kind: SmallKind, payload: Option<&Vec<u8>>) -> Result<()> {
+        let Some(payload) = payload else { return Ok(()) };
+        let mut bytes = Vec::new();
+        RecordEncoder::new().put(&Record::Small(kind, payload.into()), &mut bytes)?;
+        self.append(&bytes)
+    }
+
+    /// A named stream of another side file.
+    pub(crate) fn append_stream(&mut self, from: &SideFile, stream: &SideStream) -> Result<()> {
+        let mut encoder = RecordEncoder::new();
+        let mut bytes = Vec::new();
+        encoder.put(&Record::Stream(&stream.head), &mut bytes)?;
+        let mut buffer = vec![0; CHUNK];
+        for (extent, _) in &stream.pieces {
+            if stream.head.extents != Extents::All {
+                encoder.put(&Record::Block(*extent), &mut bytes)?;
+            }
+            let mut offset = extent.offset;
+            while offset < extent.end() {
+                let len = usize::try_from(extent.end() - offset).map_or(CHUNK, |rest| rest.min(CHUNK));
+                let got = from.read(stream, offset, buffer.get_mut(..len).unwrap_or_default())?;
+                let data = buffer.get(..got).unwrap_or_default();
+                if data.is_empty() {
+                    return Err(Error::io("reading the side file", std::io::ErrorKind::UnexpectedEof));
+                }
+                encoder.put(&Record::Bytes { offset, data }, &mut bytes)?;
+                self.append(&bytes)?;
+                bytes.clear();
+                offset += got as u64;
+            }
+        }
+        encoder.put(&Record::EndStream { size: stream.head.size }, &mut bytes)?;
+        self.append(&bytes)
+    }
+
+    /// All of another one.
+    pub(crate) fn append_all(&mut self, spool: &Self) -> Result<()> {
+        let mut buffer = vec![0; CHUNK];
+        let mut offset = 0;
+        while offset < spool.len {
+            let got = read_at(&spool.fd, offset, &mut buffer);
+            let got = got.map_err(|error| Error::io("reading the spooled streams", error))?;
+            if got == 0 {
+                return Err(Error::io("reading the spooled streams", std::io::ErrorKind::UnexpectedEof));
+            }
+            self.append(buffer.get(..got).unwrap_or_default())?;
+            offset += got as u64;
+        }
+        Ok(())
+    }
+
+    /// Gives the file its name, in place of what had it.
+    pub(crate) fn publish(mut self, name: &OsStr) -> Result<()> {
+        rustix::fs::renameat(&self.dir, &self.name, &self.dir, name)
+            .map_err(|error| Error::io("giving the side file its name", error))?;
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for SideWriter {
+    fn drop(&mut self) {
+        if self.published {
+            return;
+        }
+        let _ = rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::empty());
+        // It goes only when it is empty.
+        let _ = rustix::fs::unlinkat(&self.parent, side::DIRECTORY, AtFlags::REMOVEDIR);
+    }
+}

@@ -1,0 +1,43 @@
+/*!
+Back up and restore Windows files, whole, on Linux.
+
+Data goes left to right in a backup and in a restore; the joint in the middle is a typed, forward-only sequence of
+[`Record`](ntbak_wire::record::Record)s:
+
+```text
+FileSource ─► backup ─► Record … ─► restore ─► FileSink
+```
+
+* [`source`] and [`sink`]: where files live, one file for each kind of place; [`place`] finds the right one for a path.
+* [`backup`] and [`restore`]: the engine. [`copy`] is both in one step.
+* [`BackupReader`] and [`BackupWriter`]: the bytes of a backup stream from a source, and into a sink.
+* [`win32`]: `CreateFile`, `BackupRead`, `BackupWrite`, `BackupSeek` with Windows' semantics.
+* [`Report`]: what could not be kept is a [`Loss`], never silence.
+
+The library prints nothing, reads no environment and takes no time from a clock.
+*/
+#![forbid(unsafe_code)]
+
+pub mod backup;
+mod backup_stream;
+mod capability;
+mod error;
+mod host;
+pub mod memory;
+pub mod place;
+mod report;
+pub mod restore;
+mod restore_stream;
+pub mod sink;
+pub mod source;
+pub mod win32;
+
+pub use backup_stream::{BackupReader, ReadRights, SecurityAccess, Seek};
+pub use capability::{Capabilities, Facts};
+pub use error::{Cause, Error, Result};
+pub use host::ntfs3g::{Ntfs3gMount, StreamsInterface};
+pub use report::{Collected, FileReport, Loss, LossKind, Note, Report};
+pub use restore::{Restore, Unheld, copy};
+pub use restore_stream::{BackupWriter, LinkResolver, SetSecurity, WritePolicy, WriteRights};
+pub use sink::FileSink;
+pub use source::FileSource;

@@ -1,0 +1,116 @@
+//! What kind of place a path is in, and how its files are read and written there.
+
+use std::path::Path;
+
+use ntbak_wire::Win32Error;
+
+use crate::capability::Capabilities;
+use crate::error::{Error, Result};
+use crate::host::node::{Node, Spot};
+use crate::host::ntfs3g::Ntfs3gMount;
+use crate::sink::{DirectorySink, FileSink, Ntfs3gSink, directory_capabilities};
+use crate::source::{DirectorySource, FileSource, Ntfs3gSource};
+
+/// A kind of place on a Linux machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// A volume mounted by ntfs-3g.
+    Ntfs3g(Ntfs3gMount),
+    /// Any other file system.
+    Directory,
+}
+
+impl Place {
+    /// The place that `path` is in; the file itself need not be there yet.
+    ///
+    /// # Errors
+    /// The directory is not there, or cannot be looked at.
+    pub fn of(path: &Path) -> Result<Self> {
+        Self::of_spot(&Spot::of(path)?)
+    }
+
+    fn of_spot(spot: &Spot) -> Result<Self> {
+        let at_path = |error: Error| error.at_path(&spot.path);
+        let around = Node::open(&spot.dir, ".".as_ref())
+            .map_err(|error| Error::io("opening the directory", error).at_path(&spot.path))?;
+        // The file itself decides: it may be the directory on which a volume is mounted.
+        let mount = match Node::open(&spot.dir, &spot.name) {
+            Ok(node) if node.is_directory() => Ntfs3gMount::probe(&node, &node),
+            Ok(node) => Ntfs3gMount::probe(&node, &around),
+            Err(_) => Ntfs3gMount::probe(&around, &around),
+        };
+        Ok(mount.map_err(at_path)?.map_or(Self::Directory, Self::Ntfs3g))
+    }
+
+    /// What a file or directory can hold there.
+    #[must_use]
+    pub fn capabilities(&self, directory: bool) -> Capabilities {
+        match self {
+            Self::Ntfs3g(mount) => mount.capabilities(directory),
+            Self::Directory => directory_capabilities(),
+        }
+    }
+}
+
+/// Opens the file or directory at `path`; a link at its end is not followed.
+///
+/// # Errors
+/// It is not there, or cannot be read.
+pub fn open(path: &Path) -> Result<Box<dyn FileSource>> {
+    let spot = Spot::of(path)?;
+    Ok(match Place::of_spot(&spot)? {
+        Place::Ntfs3g(mount) => Box::new(Ntfs3gSource::open(spot, &mount)?),
+        Place::Directory => Box::new(DirectorySource::open(&spot)?),
+    })
+}
+
+/// A sink for a new file or directory at `path`: it is made beside its place and gets its name with the commit, in
+/// place of a file that is there.
+///
+/// # Errors
+/// The directory is not there or cannot be written.
+pub fn stage(path: &Path, directory: bool) -> Result<Box<dyn FileSink>> {
+    let spot = Spot::of(path)?;
+    if spot.name == "." {
+        let why = "it is the end of no name: a new file needs one";
+        return Err(Error::new(Win32Error::INVALID_NAME, why).at_path(path));
+    }
+    Ok(match Place::of_spot(&spot)? {
+        Place::Ntfs3g(mount) => Box::new(Ntfs3gSink::stage(spot, &mount, directory)?),
+        Place::Directory => Box::new(DirectorySink::stage(spot, directory)?),
+    })
+}
+
+/// A sink for the file or directory that is at `path`, which is changed as it is.
+///
+/// # Errors
+/// It is not there or cannot be written.
+pub fn in_place(path: &Path) -> Result<Box<dyn FileSink>> {
+    let spot = Spot::of(path)?;
+    Ok(match Place::of_spot(&spot)? {
+        Place::Ntfs3g(mount) => Box::new(Ntfs3gSink::in_place(spot, &mount)?),
+        Place::Directory => Box::new(DirectorySink::in_place(spot)?),
+    })
+}
+
+/// Empties a file as an overwrite on NTFS does (\[MS-FSA\] 2.1.5.1.2): content, named streams and EAs go, the security
+/// descriptor stays.
+pub(crate) fn overwrite(path: &Path) -> Result<()> {
+    let source = open(path)?;
+    let mut streams = Vec::new();
+    while let Some(head) = source.stream(streams.len())? {
+        streams.push(head);
+    }
+    let spot = Spot::of(path)?;
+    match Place::of_spot(&spot)? {
+        Place::Ntfs3g(mount) => Ntfs3gSink::clear(&spot, &mount, &streams)?,
+        Place::Directory => DirectorySink::clear(&spot)?,
+    }
+    std::fs::OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(path)
+        .map(drop)
+        .map_err(|error| Error::io("emptying the file", error).at_path(path))
+}

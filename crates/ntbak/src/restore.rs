@@ -1,0 +1,207 @@
+//! From records to a sink: what is checked, what is passed over, what is a loss.
+
+use std::path::Path;
+
+use ntbak_wire::object_id::ObjectId;
+use ntbak_wire::record::{FileInfo, Record, SmallKind, StreamFlags, StreamHead};
+use ntbak_wire::reparse::ReparseBuffer;
+use ntbak_wire::security::{Control, SecurityDescriptor};
+use ntbak_wire::{FileAttributes, Win32Error, ea, link};
+
+use crate::backup::{BackupOptions, FileRecords, Records};
+use crate::capability::Facts;
+use crate::error::{Error, Result};
+use crate::report::{FileReport, LossKind};
+use crate::sink::FileSink;
+use crate::source::FileSource;
+
+/// What happens with a fact that the sink cannot hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unheld {
+    /// It is reported as a loss, and the rest goes on.
+    Report,
+    /// It is an error, as in `BackupWrite`; but for a named stream, which is passed over (\[MS-BKUP\] 2.3 <2>).
+    Refuse,
+}
+
+/// Passes records on to a sink: payloads are checked before they are applied, and what the sink cannot hold is told.
+pub struct Restore {
+    sink: Box<dyn FileSink>,
+    unheld: Unheld,
+    /// The current stream is passed over.
+    passing: bool,
+    /// The current stream, for the place of an error.
+    head: StreamHead,
+}
+
+impl Restore {
+    /// A restore into `sink`.
+    #[must_use]
+    pub fn new(sink: Box<dyn FileSink>, unheld: Unheld) -> Self {
+        Self { sink, unheld, passing: false, head: StreamHead::plain(None, 0) }
+    }
+
+    /// How a backup for this sink is best made.
+    #[must_use]
+    pub fn options(&self) -> BackupOptions {
+        let can = self.sink.can();
+        BackupOptions { extents_first: can.extents_first, stop_at_vdl: can.holds(Facts::VDL) }
+    }
+
+    /// Passes one record on.
+    ///
+    /// # Errors
+    /// The sink cannot write it, or the payload is not valid.
+    pub fn put(&mut self, record: &Record<'_>, report: &FileReport<'_>) -> Result<()> {
+        match record {
+            Record::File(info) => self.tell_unheld_info(info, report),
+            Record::Small(kind, payload) => {
+                check_small(*kind, payload)?;
+                if !self.holds_small(*kind, payload, report)? {
+                    return Ok(());
+                }
+            }
+            Record::Stream(head) => {
+                self.head.clone_from(head);
+                self.passing = !self.holds_stream(head, report)?;
+            }
+            _ => {}
+        }
+        let in_stream = matches!(
+            record,
+            Record::Stream(_) | Record::Block(_) | Record::Bytes { .. } | Record::EndStream { .. }
+        );
+        if !in_stream {
+            return self.sink.put(record, report);
+        }
+        if self.passing {
+            return Ok(());
+        }
+        self.sink.put(record, report).map_err(|error| error.in_stream(self.head.name.as_ref()))
+    }
+
+    /// Makes the file a hard link to the one at `target`.
+    ///
+    /// # Errors
+    /// The target is not there, on another volume, or the place has no hard links.
+    pub fn link(&mut self, target: &Path) -> Result<()> {
+        self.sink.link(target)
+    }
+
+    /// Completes the file.
+    ///
+    /// # Errors
+    /// The sink could not.
+    pub fn commit(self, report: &FileReport<'_>) -> Result<()> {
+        self.sink.commit(report)
+    }
+
+    /// Reports what the sink cannot hold of the basic information.
+    fn tell_unheld_info(&self, info: &FileInfo, report: &FileReport<'_>) {
+        let can = self.sink.can();
+        let tell = |there: bool, fact: Facts, kind: LossKind| {
+            if there && !can.holds(fact) {
+                report.loss(kind, can.why_not(fact));
+            }
+        };
+        tell(info.times.created.is_some(), Facts::CREATED, LossKind::Time);
+        tell(info.times.written.is_some(), Facts::WRITTEN, LossKind::Time);
+        tell(info.times.accessed.is_some(), Facts::ACCESSED, LossKind::Time);
+        tell(info.times.changed.is_some(), Facts::CHANGED, LossKind::ChangeTime);
+        tell(info.short_name().is_some(), Facts::SHORT_NAME, LossKind::ShortName);
+        tell(info.case_sensitive, Facts::CASE_SENSITIVE, LossKind::CaseSensitive);
+        // A directory has no stream to say that it is compressed; the attribute says it.
+        let compressed = info.attributes.contains(FileAttributes::COMPRESSED);
+        tell(compressed && self.sink.is_directory(), Facts::COMPRESSION, LossKind::Compression);
+
+        let unset = info.attributes - can.attributes - TOLD_ELSEWHERE;
+        if !unset.is_empty() {
+            let why = format!("attributes {} ({:#x}) cannot be set there", unset.letters(), unset.bits());
+            report.loss(LossKind::Attribute, why);
+        }
+    }
+
+    fn holds_small(&self, kind: SmallKind, payload: &[u8], report: &FileReport<'_>) -> Result<bool> {
+        let can = self.sink.can();
+        let (fact, loss, code) = match kind {
+            SmallKind::Security => (Facts::SECURITY, LossKind::Security, Win32Error::NOT_SUPPORTED),
+            SmallKind::Ea => (Facts::EA, LossKind::Ea, Win32Error::EAS_NOT_SUPPORTED),
+            SmallKind::Reparse => (Facts::REPARSE, LossKind::Reparse, Win32Error::NOT_SUPPORTED),
+            SmallKind::ObjectId => (Facts::OBJECT_ID, LossKind::ObjectId, Win32Error::NOT_SUPPORTED),
+            SmallKind::Link => return Ok(true),
+        };
+        if !can.holds(fact) {
+            let why = can.why_not(fact).to_owned();
+            if self.unheld == Unheld::Refuse {
+                return Err(Error::new(code, why));
+            }
+            report.loss(loss, why);
+            return Ok(false);
+        }
+        let has_sacl = || {
+            SecurityDescriptor::parse(payload).is_ok_and(|sd| sd.control().contains(Control::SACL_PRESENT))
+        };
+        if kind == SmallKind::Security && !can.holds(Facts::SACL) && has_sacl() {
+            report.loss(LossKind::Sacl, can.why_not(Facts::SACL));
+        }
+        Ok(true)
+    }
+
+    /// Whether the sink takes this stream; what it cannot hold of its storage is told.
+    fn holds_stream(&self, head: &StreamHead, report: &FileReport<'_>) -> Result<bool> {
+        let can = self.sink.can();
+        if head.name.is_none() && self.sink.is_directory() {
+            if head.size == 0 {
+                return Ok(false);
+            }
+            return Err(Error::new(Win32Error::INVALID_PARAMETER, "a directory has no unnamed data stream"));
+        }
+        if head.name.is_some() && !can.holds(Facts::NAMED_STREAMS) {
+            report.stream_loss(head.name.as_ref(), LossKind::Stream, can.why_not(Facts::NAMED_STREAMS));
+            return Ok(false);
+        }
+        let tell = |there: bool, fact: Facts, kind: LossKind| {
+            if there && !can.holds(fact) {
+                report.stream_loss(head.name.as_ref(), kind, can.why_not(fact));
+            }
+        };
+        tell(head.flags.contains(StreamFlags::SPARSE), Facts::HOLES, LossKind::Holes);
+        tell(head.flags.contains(StreamFlags::COMPRESSED), Facts::COMPRESSION, LossKind::Compression);
+        tell(head.vdl < head.size, Facts::VDL, LossKind::Vdl);
+        Ok(true)
+    }
+}
+
+/// Attributes that only mirror what another record says, and NORMAL, which says nothing.
+const TOLD_ELSEWHERE: FileAttributes = FileAttributes::DIRECTORY
+    .union(FileAttributes::NORMAL)
+    .union(FileAttributes::SPARSE_FILE)
+    .union(FileAttributes::REPARSE_POINT)
+    .union(FileAttributes::COMPRESSED)
+    .union(FileAttributes::ENCRYPTED);
+
+/// Parses a small payload whole, before anything is changed.
+fn check_small(kind: SmallKind, payload: &[u8]) -> Result<()> {
+    match kind {
+        SmallKind::Security => SecurityDescriptor::parse(payload).map(drop)?,
+        SmallKind::Ea => ea::check_for_set(payload)?,
+        SmallKind::Reparse => ReparseBuffer::parse(payload).map(drop)?,
+        SmallKind::ObjectId => ObjectId::parse(payload).map(drop)?,
+        SmallKind::Link => link::parse(payload).map(drop)?,
+    }
+    Ok(())
+}
+
+/// Copies one file or directory (without what is in it) from a source into a sink.
+///
+/// # Errors
+/// The content cannot be read or written; a staged sink leaves nothing behind then.
+pub fn copy(source: &dyn FileSource, sink: Box<dyn FileSink>, report: &FileReport<'_>) -> Result<()> {
+    let mut restore = Restore::new(sink, Unheld::Report);
+    let here = FileReport { to: report.to, path: report.path };
+    let mut records = FileRecords::new(source, restore.options(), here)?;
+    while let Some(record) = records.next()? {
+        restore.put(&record, report)?;
+    }
+    restore.commit(report)
+}

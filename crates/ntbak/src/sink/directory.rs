@@ -1,0 +1,346 @@
+//! A file in an ordinary Linux directory as a sink: the mirror of [`DirectorySource`](crate::source::DirectorySource).
+//!
+//! The content goes into the file, holes are the file system's. Named streams go into a spool as a backup stream, and
+//! with the commit everything that Linux has no place for becomes the side file. That gets its name before the file
+//! does: a side file whose owner is not there yet harms nobody, a file without its side file would have lost something.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use ntbak_wire::object_id::ObjectId;
+use ntbak_wire::record::{FileInfo, Record, SmallKind, StreamHead, Times};
+use ntbak_wire::side::{self, SideHead};
+use ntbak_wire::stream::RecordEncoder;
+use ntbak_wire::{FileTime, Win32Error, ea};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
+
+use crate::capability::{Capabilities, Facts};
+use crate::error::{Error, Result};
+use crate::host::content::ContentWriter;
+use crate::host::node::{Node, Spot};
+use crate::host::side::{SideFile, file_name, remove};
+use crate::host::side_writer::SideWriter;
+use crate::host::stage::{self, Stage};
+use crate::memory::StreamKey;
+use crate::report::FileReport;
+use crate::sink::FileSink;
+use crate::source::{modified, size};
+
+/// Writes a file or directory on a Linux file system, with a side file for what that has no place for.
+#[derive(Debug)]
+pub struct DirectorySink {
+    target: Target,
+    capabilities: Capabilities,
+    directory: bool,
+    info: Option<FileInfo>,
+    /// The unnamed stream, if it was written.
+    unnamed: Option<StreamHead>,
+    content: Option<ContentWriter>,
+    small: BTreeMap<SmallKind, Vec<u8>>,
+    /// The named streams so far, as a backup stream in a file of its own.
+    spool: Option<SideWriter>,
+    encoder: RecordEncoder,
+    bytes: Vec<u8>,
+    names: HashSet<StreamKey>,
+    /// In place: the side file that is there.
+    before: Option<SideFile>,
+    finished: bool,
+}
+
+#[derive(Debug)]
+enum Target {
+    Staged(Stage),
+    InPlace(Spot),
+}
+
+impl DirectorySink {
+    /// A new file or directory at `spot`, in place of what is there.
+    pub(crate) fn stage(spot: Spot, directory: bool) -> Result<Self> {
+        let mode = if directory { 0o777 } else { 0o666 };
+        let stage = Stage::new(spot, directory, Mode::from_raw_mode(mode))?;
+        Ok(Self::new(Target::Staged(stage), directory, None))
+    }
+
+    /// The file or directory that is at `spot`, as it is.
+    pub(crate) fn in_place(spot: Spot) -> Result<Self> {
+        let node = spot.node()?;
+        let stat = node.stat().map_err(|error| Error::io("looking at it", error).at_path(&spot.path))?;
+        let directory = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => true,
+            FileType::RegularFile => false,
+            _ => {
+                let why = "it is neither a file nor a directory";
+                return Err(Error::new(Win32Error::ACCESS_DENIED, why).at_path(&spot.path));
+            }
+        };
+        let mut sink = Self::new(Target::InPlace(spot), directory, None);
+        let (home, name, owner) = sink.side()?;
+        sink.before = SideFile::open(&home, &name, &owner)?;
+        Ok(sink)
+    }
+
+    /// Takes the EAs and named streams from the file at `spot`.
+    pub(crate) fn clear(spot: &Spot) -> Result<()> {
+        let mut sink = Self::in_place(spot.try_clone()?)?;
+        if let Some(before) = &mut sink.before {
+            before.streams.clear();
+            before.small.retain(|(kind, _)| *kind != SmallKind::Ea);
+        }
+        sink.finish()
+    }
+
+    fn new(target: Target, directory: bool, before: Option<SideFile>) -> Self {
+        Self {
+            target,
+            capabilities: capabilities(),
+            directory,
+            info: None,
+            unnamed: None,
+            content: None,
+            small: BTreeMap::new(),
+            spool: None,
+            encoder: RecordEncoder::new(),
+            bytes: Vec::new(),
+            names: HashSet::new(),
+            before,
+            finished: false,
+        }
+    }
+
+    fn spot(&self) -> &Spot {
+        match &self.target {
+            Target::Staged(stage) => stage.spot(),
+            Target::InPlace(spot) => spot,
+        }
+    }
+
+    fn current_name(&self) -> &OsStr {
+        match &self.target {
+            Target::Staged(stage) => stage.name(),
+            Target::InPlace(spot) => &spot.name,
+        }
+    }
+
+    fn node(&self) -> Result<Node> {
+        match &self.target {
+            Target::Staged(stage) => stage.node(),
+            Target::InPlace(spot) => spot.node(),
+        }
+    }
+
+    /// The directory whose side files are meant, the name of this one, and its owner's name.
+    fn side(&self) -> Result<(OwnedFd, OsString, OsString)> {
+        if self.directory {
+            let dir = self.node()?.open_content(OFlags::RDONLY | OFlags::DIRECTORY);
+            let dir = dir.map_err(|error| Error::io("opening the directory", error))?;
+            return Ok((dir, side::SELF.into(), side::SELF.into()));
+        }
+        let spot = self.spot();
+        Ok((spot.try_clone()?.dir, file_name(&spot.name), spot.name.clone()))
+    }
+
+    fn begin_stream(&mut self, head: &StreamHead) -> Result<()> {
+        if head.name.is_none() {
+            let fd = stage::open_for_writing(&self.spot().dir, self.current_name())
+                .map_err(|error| Error::io("opening the content", error))?;
+            let stat = rustix::fs::fstat(&fd).map_err(|error| Error::io("opening the content", error))?;
+            self.content = Some(ContentWriter::begin(fd, head, size(&stat))?);
+            let flags = self.unnamed.as_ref().filter(|_| head.amend).map(|before| before.flags);
+            let unnamed = self.unnamed.insert(head.clone());
+            unnamed.flags |= flags.unwrap_or_default();
+            return Ok(());
+        }
+        self.names.insert(StreamKey::of(head.name.as_ref()));
+        self.encode(&Record::Stream(head))
+    }
+
+    /// Appends a record of a named stream to the spool.
+    fn encode(&mut self, record: &Record<'_>) -> Result<()> {
+        if self.spool.is_none() {
+            self.spool = Some(SideWriter::new(&self.side()?.0)?);
+        }
+        self.bytes.clear();
+        self.encoder.put(record, &mut self.bytes)?;
+        match &mut self.spool {
+            Some(spool) => spool.append(&self.bytes),
+            None => Ok(()),
+        }
+    }
+
+    fn put_small(&mut self, kind: SmallKind, payload: &[u8]) -> Result<()> {
+        let before = match &self.before {
+            Some(side) => side.small(kind)?,
+            None => None,
+        };
+        let payload = match kind {
+            SmallKind::Ea => {
+                let mine = self.small.get(&kind).cloned();
+                ea::merge(&mine.or(before).unwrap_or_default(), payload)?
+            }
+            SmallKind::ObjectId => {
+                let differs = before
+                    .as_deref()
+                    .map(ObjectId::parse)
+                    .transpose()?
+                    .is_some_and(|id| id.as_bytes() != payload);
+                if differs && !self.small.contains_key(&kind) {
+                    return Err(Error::new(Win32Error::ALREADY_EXISTS, "the file has an object id already"));
+                }
+                ObjectId::parse(payload)?.as_bytes().to_vec()
+            }
+            _ => payload.to_vec(),
+        };
+        self.small.insert(kind, payload);
+        Ok(())
+    }
+
+    /// Everything that is no content of the unnamed stream: the side file is written anew, or goes.
+    fn write_side(&mut self) -> Result<()> {
+        let (dir, name, owner) = self.side()?;
+        let node = self.node()?;
+        let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
+        let mut head = match &self.before {
+            Some(before) => before.head.clone(),
+            None => SideHead::default(),
+        };
+        (head.owner, head.size, head.modified) = (owner.as_bytes().to_vec(), size(&stat), modified(&stat));
+        if let Some(info) = &self.info {
+            head.attributes = Some(info.attributes);
+            head.times = info.times;
+            head.short_name = info.short_name().cloned();
+            head.case_sensitive = info.case_sensitive;
+        }
+        if let Some(unnamed) = &self.unnamed {
+            head.flags = unnamed.flags;
+            let known = !unnamed.amend && unnamed.vdl < unnamed.size;
+            head.vdl = known.then_some(unnamed.vdl);
+        }
+        let before = self.before.take();
+        if let Some(before) = &before {
+            for (kind, _) in &before.small {
+                if let (false, Some(payload)) = (self.small.contains_key(kind), before.small(*kind)?) {
+                    self.small.insert(*kind, payload);
+                }
+            }
+        }
+        self.small.retain(|_, payload| !payload.is_empty());
+        let streams = before.iter().flat_map(|before| &before.streams);
+        let kept: Vec<_> = streams
+            .filter(|stream| !self.names.contains(&StreamKey::of(stream.head.name.as_ref())))
+            .collect();
+        if !head.has_facts() && self.small.is_empty() && self.spool.is_none() && kept.is_empty() {
+            return remove(&dir, &name);
+        }
+        let mut writer = SideWriter::new(&dir)?;
+        writer.append(&head.encode())?;
+        for kind in [SmallKind::Security, SmallKind::Ea, SmallKind::Reparse] {
+            writer.append_small(kind, self.small.get(&kind))?;
+        }
+        if let Some(before) = &before {
+            for stream in kept {
+                writer.append_stream(before, stream)?;
+            }
+        }
+        if let Some(spool) = self.spool.take() {
+            writer.append_all(&spool)?;
+        }
+        writer.append_small(SmallKind::ObjectId, self.small.get(&SmallKind::ObjectId))?;
+        writer.publish(&name)
+    }
+
+    /// The times that Linux has a place for; the others are in the side file.
+    fn set_times(&self) -> Result<()> {
+        let Some(Times { written, accessed, .. }) = self.info.as_ref().map(|info| info.times) else {
+            return Ok(());
+        };
+        let times = Timestamps { last_access: timespec(accessed), last_modification: timespec(written) };
+        rustix::fs::utimensat(&self.spot().dir, self.current_name(), &times, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| Error::io("setting the times", error))
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.finished = true;
+        self.content = None;
+        // Times first: the side file remembers them. Its own making changes those of a directory, so then once more.
+        self.set_times()?;
+        self.write_side()?;
+        if self.directory {
+            self.set_times()?;
+        }
+        Ok(())
+    }
+}
+
+impl FileSink for DirectorySink {
+    fn can(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn is_directory(&self) -> bool {
+        self.directory
+    }
+
+    fn put(&mut self, record: &Record<'_>, _report: &FileReport<'_>) -> Result<()> {
+        match record {
+            Record::File(info) => self.info = Some((*info).clone()),
+            Record::Small(kind, payload) => self.put_small(*kind, payload)?,
+            Record::Stream(head) => self.begin_stream(head)?,
+            Record::Bytes { offset, data } => match &mut self.content {
+                Some(content) => content.write(*offset, data)?,
+                None => self.encode(record)?,
+            },
+            Record::Block(_) if self.content.is_some() => {}
+            Record::Block(_) => self.encode(record)?,
+            Record::EndStream { size } => match self.content.take() {
+                Some(content) => drop(content.finish(*size)?),
+                None => self.encode(record)?,
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, target: &Path) -> Result<()> {
+        self.content = None;
+        self.finished = true;
+        match &mut self.target {
+            Target::Staged(stage) => stage.replace_by_link(target),
+            Target::InPlace(spot) => stage::link_over(spot, target),
+        }
+    }
+
+    fn commit(mut self: Box<Self>, _report: &FileReport<'_>) -> Result<()> {
+        if !self.finished {
+            self.finish()?;
+        }
+        match &mut self.target {
+            Target::Staged(stage) => stage.publish(),
+            Target::InPlace(_) => Ok(()),
+        }
+    }
+}
+
+/// What was written in place stays, as in `BackupWrite`, also when nobody completes it.
+impl Drop for DirectorySink {
+    fn drop(&mut self) {
+        if !self.finished && matches!(self.target, Target::InPlace(_)) {
+            // There is nobody to tell.
+            let _ = self.finish();
+        }
+    }
+}
+
+/// What an ordinary directory holds, with side files.
+pub(crate) fn capabilities() -> Capabilities {
+    Capabilities::everything().without(Facts::EFS, "this version of ntbak cannot write encrypted files yet")
+}
+
+fn timespec(time: Option<FileTime>) -> Timespec {
+    match time.map(FileTime::to_unix) {
+        Some((tv_sec, nanoseconds)) => Timespec { tv_sec, tv_nsec: nanoseconds.into() },
+        None => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+    }
+}

@@ -1,0 +1,299 @@
+//! A file in an ordinary Linux directory as a source: its content, and what its side file says.
+
+use std::borrow::Cow;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use ntbak_wire::record::{
+    Extent, Extents, FileInfo, Link, NodeId, SmallKind, StreamFlags, StreamHead, Times,
+};
+use ntbak_wire::side;
+use ntbak_wire::{FileAttributes, FileTime, Name, Win32Error, reparse};
+use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+use crate::host::node::{Node, Spot, read_at};
+use crate::host::side::{SideFile, file_name};
+use crate::report::{FileReport, LossKind};
+use crate::source::FileSource;
+
+/// Reads a file or directory on a Linux file system.
+///
+/// A file without a side file is backed up with what Linux knows of it: content, holes and times; a symbolic link as a
+/// reparse point.
+#[derive(Debug)]
+pub struct DirectorySource {
+    path: PathBuf,
+    node: Node,
+    info: FileInfo,
+    /// The unnamed stream; a directory has none.
+    unnamed: Option<StreamHead>,
+    content: OnceLock<OwnedFd>,
+    side: Option<SideFile>,
+    /// A symbolic link as the reparse buffer that it is on Windows.
+    link: Option<Vec<u8>>,
+    losses: Vec<(LossKind, String)>,
+    notes: Vec<String>,
+}
+
+impl DirectorySource {
+    /// The file at `spot`.
+    pub(crate) fn open(spot: &Spot) -> Result<Self> {
+        Self::open_spot(spot).map_err(|error| error.at_path(&spot.path))
+    }
+
+    fn open_spot(spot: &Spot) -> Result<Self> {
+        let node = spot.node()?;
+        let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let mut notes = Vec::new();
+        let side = if kind == FileType::Directory {
+            let dir = node.open_content(OFlags::RDONLY | OFlags::DIRECTORY);
+            let dir = dir.map_err(|error| Error::io("opening the directory", error))?;
+            SideFile::open(&dir, side::SELF.as_ref(), side::SELF.as_ref())?
+        } else {
+            SideFile::open(&spot.dir, &file_name(&spot.name), &spot.name)?
+        };
+        let fresh = side
+            .as_ref()
+            .is_some_and(|side| side.head.modified == modified(&stat) && side.head.size == size(&stat));
+        let mut info = FileInfo {
+            attributes: if kind == FileType::Directory {
+                FileAttributes::DIRECTORY
+            } else {
+                FileAttributes::ARCHIVE
+            },
+            times: times_of(&stat),
+            node: NodeId(stat.st_ino),
+            links: vec![Link { parent: NodeId(0), name: spot.name.as_bytes().to_vec(), short: None }],
+            link_count: u32::try_from(stat.st_nlink).unwrap_or(u32::MAX),
+            case_sensitive: false,
+        };
+        let mut losses = Vec::new();
+        let mut link = None;
+        let mut unnamed = match kind {
+            FileType::Directory => None,
+            FileType::RegularFile => Some(StreamHead::plain(None, size(&stat))),
+            FileType::Symlink => {
+                link = Some(link_buffer(&node)?);
+                info.attributes = FileAttributes::REPARSE_POINT;
+                Some(StreamHead::plain(None, 0))
+            }
+            _ => {
+                return Err(Error::new(
+                    Win32Error::NOT_SUPPORTED,
+                    "it is a device, a socket or a named pipe",
+                ));
+            }
+        };
+        if let Some(head) = &mut unnamed
+            && kind == FileType::RegularFile
+            && u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512) < head.size
+        {
+            head.flags = StreamFlags::SPARSE;
+        }
+        if let Some(side) = &side {
+            apply_head(&side.head, fresh, &mut info, unnamed.as_mut());
+            if !fresh && (side.head.vdl.is_some() || !side.head.flags.is_empty()) {
+                notes.push(
+                    "the content has changed since the side file was written: holes are looked for anew"
+                        .into(),
+                );
+            }
+            if !side.head.unknown.is_empty() {
+                let tags: Vec<_> = side.head.unknown.iter().map(|(tag, _)| tag.to_string()).collect();
+                losses.push((
+                    LossKind::Attribute,
+                    format!("the side file has facts of a later version: {}", tags.join(", ")),
+                ));
+            }
+        }
+        let mut source = Self {
+            path: spot.path.clone(),
+            node,
+            info,
+            unnamed,
+            content: OnceLock::new(),
+            side,
+            link,
+            losses,
+            notes,
+        };
+        source.find_holes()?;
+        Ok(source)
+    }
+
+    /// Whether a stream with the sparse flag has holes.
+    fn find_holes(&mut self) -> Result<()> {
+        let Some(head) = &self.unnamed else { return Ok(()) };
+        if !head.flags.contains(StreamFlags::SPARSE) || head.size == 0 {
+            return Ok(());
+        }
+        let whole = Extent { offset: 0, len: head.size };
+        let has_holes = self.native_extent(0)? != Some(whole);
+        let told = self.side.as_ref().is_some_and(|side| side.head.flags.contains(StreamFlags::SPARSE));
+        let told_attributes = self.side.as_ref().is_some_and(|side| side.head.attributes.is_some());
+        if let Some(head) = &mut self.unnamed {
+            head.extents = if has_holes { Extents::Unknown } else { Extents::All };
+            // A file that takes less room than it has bytes may also be compressed by the file system.
+            head.flags.set(StreamFlags::SPARSE, has_holes || told);
+            if !told_attributes {
+                self.info.attributes.set(FileAttributes::SPARSE_FILE, has_holes);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next range that the file system has allocated.
+    fn native_extent(&self, from: u64) -> Result<Option<Extent>> {
+        let fault = |error| Error::io("looking for holes", error).at_offset(from);
+        let fd = self.content()?;
+        let offset = match rustix::fs::seek(fd, SeekFrom::Data(from)) {
+            Ok(offset) => offset,
+            Err(Errno::NXIO) => return Ok(None),
+            Err(error) => return Err(fault(error)),
+        };
+        let end = rustix::fs::seek(fd, SeekFrom::Hole(offset)).map_err(fault)?;
+        Ok(Some(Extent { offset, len: end.saturating_sub(offset) }).filter(|extent| extent.len > 0))
+    }
+
+    fn content(&self) -> Result<&OwnedFd> {
+        if let Some(fd) = self.content.get() {
+            return Ok(fd);
+        }
+        let fd = self.node.open_content(OFlags::RDONLY | OFlags::NONBLOCK);
+        let fd = fd.map_err(|error| Error::io("opening the content", error).at_path(&self.path))?;
+        Ok(self.content.get_or_init(|| fd))
+    }
+
+    /// Which stream of the side file has this number.
+    fn named(&self, index: usize) -> Option<&crate::host::side::SideStream> {
+        let before = usize::from(self.unnamed.is_some());
+        self.side.as_ref()?.streams.get(index.checked_sub(before)?)
+    }
+
+    fn is_unnamed(&self, index: usize) -> bool {
+        index == 0 && self.unnamed.is_some()
+    }
+}
+
+impl FileSource for DirectorySource {
+    fn info(&self) -> Result<FileInfo> {
+        Ok(self.info.clone())
+    }
+
+    fn small(&self, kind: SmallKind) -> Result<Option<Cow<'_, [u8]>>> {
+        if kind == SmallKind::Reparse
+            && let Some(link) = &self.link
+        {
+            return Ok(Some(Cow::Borrowed(link)));
+        }
+        let Some(side) = &self.side else { return Ok(None) };
+        let payload = side.small(kind).map_err(|error| error.at_path(&self.path))?;
+        Ok(payload.map(Cow::Owned))
+    }
+
+    fn stream(&self, index: usize) -> Result<Option<StreamHead>> {
+        if self.is_unnamed(index) {
+            return Ok(self.unnamed.clone());
+        }
+        Ok(self.named(index).map(|stream| stream.head.clone()))
+    }
+
+    fn next_extent(&self, stream: usize, from: u64) -> Result<Option<Extent>> {
+        if self.is_unnamed(stream) {
+            return self.native_extent(from).map_err(|error| error.at_path(&self.path));
+        }
+        let piece = self.named(stream).and_then(|named| named.piece(from));
+        Ok(piece.map(|(extent, _)| {
+            let offset = extent.offset.max(from);
+            Extent { offset, len: extent.end() - offset }
+        }))
+    }
+
+    fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        let at = |error: Error| error.at_path(&self.path).at_offset(offset);
+        if self.is_unnamed(stream) {
+            if self.link.is_some() {
+                return Ok(0);
+            }
+            let got = read_at(self.content().map_err(at)?, offset, buf);
+            return got.map_err(|error| at(Error::io("reading the content", error)));
+        }
+        match (self.named(stream), &self.side) {
+            (Some(named), Some(side)) => side.read(named, offset, buf).map_err(at),
+            _ => Err(at(Error::new(Win32Error::FILE_NOT_FOUND, "there is no such stream"))),
+        }
+    }
+
+    fn remarks(&self, report: &FileReport<'_>) -> Result<()> {
+        for (kind, why) in &self.losses {
+            report.loss(*kind, why.clone());
+        }
+        for what in &self.notes {
+            report.note(None, what.clone());
+        }
+        Ok(())
+    }
+}
+
+/// Puts the facts of a side file over what Linux says.
+fn apply_head(head: &side::SideHead, fresh: bool, info: &mut FileInfo, unnamed: Option<&mut StreamHead>) {
+    if let Some(attributes) = head.attributes {
+        info.attributes = attributes;
+    }
+    let Times { created, written, accessed, changed } = head.times;
+    // The write time is Linux' modification time, to 100 ns; it is only more exact here while the two agree.
+    let written = written.filter(|_| fresh).or(info.times.written);
+    info.times = Times {
+        created: created.or(info.times.created),
+        written,
+        accessed: accessed.filter(|_| fresh).or(info.times.accessed),
+        changed: changed.filter(|_| fresh).or(info.times.changed),
+    };
+    if let Some(link) = info.links.first_mut() {
+        link.short.clone_from(&head.short_name);
+    }
+    info.case_sensitive = head.case_sensitive;
+    let Some(unnamed) = unnamed.filter(|_| fresh) else { return };
+    unnamed.flags = head.flags;
+    unnamed.vdl = head.vdl.unwrap_or(unnamed.size).min(unnamed.size);
+}
+
+/// A symbolic link as a relative or absolute symlink reparse point; `/` becomes `\`.
+fn link_buffer(node: &Node) -> Result<Vec<u8>> {
+    let target = node.link_target().map_err(|error| Error::io("reading the link", error))?;
+    let target: Vec<u8> = target.iter().map(|byte| if *byte == b'/' { b'\\' } else { *byte }).collect();
+    let name = Name::from_wtf8(&target)
+        .ok_or_else(|| Error::new(Win32Error::INVALID_NAME, "the link's target is no UTF-16"))?;
+    let relative = !target.starts_with(b"\\");
+    Ok(reparse::build_symlink(&name, &name, relative)?)
+}
+
+pub(crate) fn size(stat: &Stat) -> u64 {
+    // Of a directory the size means nothing.
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        0
+    } else {
+        u64::try_from(stat.st_size).unwrap_or(0)
+    }
+}
+
+pub(crate) fn modified(stat: &Stat) -> (i64, u32) {
+    (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
+}
+
+fn times_of(stat: &Stat) -> Times {
+    let time = |seconds: i64, nanoseconds| {
+        Some(FileTime::from_unix(seconds, u32::try_from(nanoseconds).unwrap_or(0)))
+    };
+    Times {
+        created: None,
+        written: time(stat.st_mtime, stat.st_mtime_nsec),
+        accessed: time(stat.st_atime, stat.st_atime_nsec),
+        changed: time(stat.st_ctime, stat.st_ctime_nsec),
+    }
+}

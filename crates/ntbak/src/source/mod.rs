@@ -1,0 +1,64 @@
+//! Where files come from: one trait, and one file for each kind of place.
+
+use std::borrow::Cow;
+
+use ntbak_wire::record::{Extent, FileInfo, SmallKind, StreamHead};
+
+use crate::error::Result;
+use crate::report::FileReport;
+
+mod directory;
+mod memory;
+mod ntfs3g;
+
+pub use directory::DirectorySource;
+pub(crate) use directory::{modified, size};
+pub use memory::MemorySource;
+pub use ntfs3g::Ntfs3gSource;
+pub(crate) use ntfs3g::read_attributes;
+
+/// One opened file or directory, read by position: nothing here moves, so any thread may ask anything at any time.
+pub trait FileSource: Send + Sync {
+    /// Attributes, times and names.
+    ///
+    /// # Errors
+    /// The place cannot be read.
+    fn info(&self) -> Result<FileInfo>;
+
+    /// A small payload, byte for byte as a backup stream carries it; `None` when the file has none.
+    ///
+    /// # Errors
+    /// The place cannot be read, or holds something that no such payload is.
+    fn small(&self, kind: SmallKind) -> Result<Option<Cow<'_, [u8]>>>;
+
+    /// The data stream with this number: a file's unnamed stream is the first, its named ones follow; `None` past the
+    /// last. Never of a directory: an unnamed stream.
+    ///
+    /// # Errors
+    /// The place cannot be read.
+    fn stream(&self, index: usize) -> Result<Option<StreamHead>>;
+
+    /// The first allocated range of a stream that ends after `from`, cut to begin at `from` or later; `None` when only
+    /// a hole is left. Asked for streams whose [`extents`](StreamHead::extents) are not `All`; ranges must not touch
+    /// each other.
+    ///
+    /// # Errors
+    /// The place cannot be read.
+    fn next_extent(&self, stream: usize, from: u64) -> Result<Option<Extent>>;
+
+    /// Reads content; answers how many bytes, 0 only at the end of the stream or for an empty `buf`.
+    ///
+    /// # Errors
+    /// The place cannot be read at `offset`. When only later bytes cannot be read, the good ones come first and the
+    /// error with the next call.
+    fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize>;
+
+    /// Tells what this source cannot give of the file, and what is worth knowing about it. Called once for a backup,
+    /// before anything is read.
+    ///
+    /// # Errors
+    /// The place cannot be read.
+    fn remarks(&self, _report: &FileReport<'_>) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! `BackupRead`.
+
+use crate::backup_stream::{BackupReader, ReadRights, SecurityAccess};
+use crate::error::{Error, Result};
+use crate::win32::context::{Side, wrong};
+use crate::win32::handle::Inner;
+use crate::win32::{Access, Context, FileFlags, Handle};
+use ntbak_wire::Win32Error;
+
+/// Reads the next bytes of the backup stream of a file into `buffer`; `read` says how many.
+///
+/// The buffer is filled; less comes only at the end of the backup stream or before an error, and 0 bytes at the end
+/// (again and again). Any buffer size will do, also less than a header. The position of the handle is not used and not
+/// moved. When something cannot be read, the bytes before it come first, then the call fails with 0 bytes and the
+/// position stays, so that [`backup_seek`](super::backup_seek) can pass over it.
+///
+/// With `abort` the context is freed and everything else ignored; any context will do, also NULL and that of a write.
+/// `process_security` is looked at when the SECURITY_DATA stream is about to begin.
+///
+/// # Errors
+/// | number | when |
+/// | --- | --- |
+/// | 5 | a right is missing: READ_CONTROL, FILE_READ_DATA, FILE_READ_EA; or the file is encrypted and no key opens it |
+/// | 6 | no handle |
+/// | 38 | the file has become shorter than its stream header said |
+/// | 87 | the handle is unbuffered, or names an alternate data stream; the context is that of another handle or of a write |
+pub fn backup_read(
+    file: Option<&Handle>,
+    buffer: &mut [u8],
+    read: &mut u32,
+    abort: bool,
+    process_security: bool,
+    context: &mut Context,
+) -> Result<()> {
+    if abort {
+        context.0 = None;
+        return Ok(());
+    }
+    *read = 0;
+    let handle = file.ok_or_else(|| Error::new(Win32Error::INVALID_HANDLE, "no handle"))?;
+    let inner = handle.inner();
+    check_handle(inner)?;
+    let at_path = |error: Error| error.at_path(inner.file.path());
+    let begin = || {
+        let source = inner.file.source().map_err(at_path)?;
+        Ok(Side::Read { reader: BackupReader::new(), source })
+    };
+    let Side::Read { reader, source } = context.open(handle, begin)? else {
+        return Err(wrong("the context is that of a BackupWrite"));
+    };
+    // The count is 32 bits wide: of a larger buffer, the first 4 GiB are filled.
+    let len = buffer.len().min(u32::MAX as usize);
+    let buffer = buffer.get_mut(..len).unwrap_or_default();
+    let filled = reader.read(&**source, rights(inner, process_security), buffer).map_err(at_path)?;
+    *read = u32::try_from(filled).unwrap_or(u32::MAX);
+    Ok(())
+}
+
+/// What neither backup function takes.
+pub(super) fn check_handle(inner: &Inner) -> Result<()> {
+    if inner.flags.contains(FileFlags::NO_BUFFERING) {
+        return Err(wrong("the handle was opened with FILE_FLAG_NO_BUFFERING").at_path(inner.file.path()));
+    }
+    if inner.named_stream {
+        return Err(wrong("the handle is that of an alternate data stream")
+            .at_path(inner.file.path())
+            .hint("open the file itself: its streams are part of its backup stream"));
+    }
+    Ok(())
+}
+
+fn rights(inner: &Inner, process_security: bool) -> ReadRights {
+    let access = inner.access;
+    let security = match process_security {
+        false => SecurityAccess::Unwanted,
+        true if !access.contains(Access::READ_CONTROL) => SecurityAccess::Denied,
+        true if !access.contains(Access::ACCESS_SYSTEM_SECURITY) => SecurityAccess::WithoutSacl,
+        true => SecurityAccess::Full,
+    };
+    let (ea, data) = (access.contains(Access::FILE_READ_EA), access.contains(Access::FILE_READ_DATA));
+    ReadRights { security, ea, data }
+}
