@@ -59,6 +59,7 @@ pub struct BackupReader {
     content: Content,
     name: Option<StreamName>,
     in_blocks: bool,
+    without_eas: bool,
     ahead: Vec<u8>,
     ahead_from: u64,
 }
@@ -93,6 +94,11 @@ impl BackupReader {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Leaves extended attributes out: what \[MS-BKUP\] 2.5 demands of a writer. Before the first read.
+    pub fn leave_out_eas(&mut self) {
+        self.without_eas = true;
     }
 
     /// Fills `buf` with the next bytes; fewer only at the end of the backup stream or before an error, 0 at the end.
@@ -230,6 +236,9 @@ impl BackupReader {
     fn begin_small(&mut self, source: &dyn FileSource, rights: ReadRights, kind: SmallKind) -> Result<bool> {
         let denied = |what: &'static str| Err(Error::new(Win32Error::ACCESS_DENIED, what));
         if kind == SmallKind::Security && rights.security == SecurityAccess::Unwanted {
+            return Ok(false);
+        }
+        if kind == SmallKind::Ea && self.without_eas {
             return Ok(false);
         }
         let Some(mut payload) = source.small(kind)? else { return Ok(false) };

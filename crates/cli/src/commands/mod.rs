@@ -1,0 +1,84 @@
+//! One file for each command.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use ntbak::FileReport;
+
+use crate::args::{Cli, Command, StreamCommand};
+use crate::failure::Failure;
+use crate::report::Reporter;
+
+mod cat;
+mod copy;
+mod info;
+mod stream_extract;
+mod stream_list;
+mod stream_read;
+mod stream_write;
+
+/// What a command did, for the summary line; `None` for those that only show.
+pub(crate) type Done = Result<Option<String>, Failure>;
+
+/// Runs what was typed.
+pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
+    let reporter = Reporter::new(&args.common)?;
+    let report = &reporter;
+    let done = match args.command {
+        Command::Stream(StreamCommand::Read { location, output, no_security, strict }) => {
+            stream_read::run(&location, output.as_deref(), no_security, strict, report)
+        }
+        Command::Stream(StreamCommand::Write { path, directory, link_root, no_security, strict }) => {
+            let options = stream_write::Options { directory, link_root, no_security, strict };
+            stream_write::run(&path, options, report)
+        }
+        Command::Stream(StreamCommand::List { file, json, strict }) => {
+            let form = match (json, args.common.verbose) {
+                (true, _) => stream_list::Form::Json,
+                (false, true) => stream_list::Form::Explained,
+                (false, false) => stream_list::Form::Plain,
+            };
+            stream_list::run(file.as_deref(), form, strict)
+        }
+        Command::Stream(StreamCommand::Extract { file, what, output }) => {
+            stream_extract::run(file.as_deref(), &what, output.as_deref())
+        }
+        Command::Copy { source, target } => copy::run(&source, &target, report),
+        Command::Cat { location } => cat::run(&location, report),
+        Command::Info { location, json } => info::run(&location, json, report),
+        Command::Completions { shell } => completions(shell),
+        Command::Man => man(),
+    };
+    // What was lost before a failure is in the report all the same.
+    let done = match done {
+        Ok(done) => done,
+        Err(failure) => {
+            reporter.finish(None)?;
+            return Err(failure);
+        }
+    };
+    reporter.finish(done.as_deref())
+}
+
+/// The report on one file.
+pub(crate) fn report_on<'a>(reporter: &'a Reporter, path: &'a Path) -> FileReport<'a> {
+    FileReport { to: reporter, path }
+}
+
+/// "1 stream", "2 streams".
+pub(crate) fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn completions(shell: clap_complete::Shell) -> Done {
+    clap_complete::generate(shell, &mut Cli::command(), "ntbak", &mut std::io::stdout().lock());
+    Ok(None)
+}
+
+fn man() -> Done {
+    let page = clap_mangen::Man::new(Cli::command());
+    page.render(&mut std::io::stdout().lock())
+        .map_err(|error| Failure::io("standard output: writing", error))?;
+    Ok(None)
+}

@@ -1,0 +1,43 @@
+//! `ntbak stream read`: the backup stream of one file.
+
+use std::path::Path;
+
+use ntbak::{BackupReader, LossKind, ReadRights, SecurityAccess};
+use ntbak_wire::record::SmallKind;
+
+use crate::commands::{Done, count, report_on};
+use crate::output::Output;
+use crate::report::Reporter;
+
+pub(crate) fn run(
+    location: &Path,
+    output: Option<&Path>,
+    no_security: bool,
+    strict: bool,
+    reporter: &Reporter,
+) -> Done {
+    let source = ntbak::place::open(location)?;
+    let report = report_on(reporter, location);
+    source.remarks(&report)?;
+    let mut reader = BackupReader::new();
+    if strict {
+        reader.leave_out_eas();
+        if source.small(SmallKind::Ea)?.is_some() {
+            report.loss(LossKind::Ea, "[MS-BKUP] 2.5 has no place for extended attributes");
+        }
+    }
+    let security = if no_security { SecurityAccess::Unwanted } else { SecurityAccess::Full };
+    let rights = ReadRights { security, ..ReadRights::ALL };
+    let mut output = Output::open(output)?;
+    let (mut buffer, mut total) = (vec![0; 1 << 20], 0);
+    loop {
+        let got = reader.read(&*source, rights, &mut buffer).map_err(|error| error.at_path(location))?;
+        if got == 0 {
+            break;
+        }
+        output.write(buffer.get(..got).unwrap_or_default())?;
+        total += got as u64;
+    }
+    output.finish()?;
+    Ok(Some(format!("{}: read {}", location.display(), count(total, "byte"))))
+}

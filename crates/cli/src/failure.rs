@@ -1,0 +1,62 @@
+//! Why a command ended early, as the user sees it.
+
+use std::fmt::Display;
+use std::io;
+use std::process::ExitCode;
+
+/// A failure, with its exit code: 1, or 2 for wrong usage.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library failed.
+    Library(ntbak::Error),
+    /// Input or output of the command itself failed.
+    Io { doing: String, error: io::Error },
+    /// The arguments do not go together.
+    Usage(String),
+}
+
+impl Failure {
+    pub(crate) fn io(doing: impl Into<String>, error: io::Error) -> Self {
+        Self::Io { doing: doing.into(), error }
+    }
+
+    /// Whether the reader of our output has gone.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(if matches!(self, Self::Usage(_)) { 2 } else { 1 })
+    }
+
+    /// One or two lines on standard error: what failed, and what to do.
+    pub(crate) fn print(&self) {
+        match self {
+            Self::Library(error) => {
+                complain(error);
+                if let Some(advice) = error.advice() {
+                    eprintln!("  {advice}");
+                }
+            }
+            Self::Io { doing, error } => complain(format_args!("{doing}: {error}")),
+            Self::Usage(why) => complain(why),
+        }
+    }
+}
+
+/// A line on standard error with our name before it.
+pub(crate) fn complain(what: impl Display) {
+    eprintln!("ntbak: {what}");
+}
+
+impl From<ntbak::Error> for Failure {
+    fn from(error: ntbak::Error) -> Self {
+        Self::Library(error)
+    }
+}
+
+impl From<ntbak_wire::Error> for Failure {
+    fn from(error: ntbak_wire::Error) -> Self {
+        Self::Library(error.into())
+    }
+}

@@ -1,0 +1,36 @@
+//! The `ntbak` command: arguments in, library calls, reports and exit codes out.
+//!
+//! | exit code | meaning |
+//! | --- | --- |
+//! | 0 | all kept |
+//! | 1 | failed |
+//! | 2 | usage |
+//! | 3 | finished, but something was lost or could not be read |
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod args;
+mod commands;
+mod explain;
+mod failure;
+mod input;
+mod json;
+mod location;
+mod output;
+mod report;
+
+fn main() -> ExitCode {
+    let args = args::Cli::parse();
+    match commands::run(args) {
+        Ok(code) => code,
+        // Who reads us has seen enough: no error of ours.
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            failure.exit_code()
+        }
+    }
+}
