@@ -137,7 +137,9 @@ impl Error {
             (Format::EaList, _) => Win32Error::EA_LIST_INCONSISTENT,
             (Format::Reparse, Problem::Value { what: "reparse tag", .. }) => Win32Error::REPARSE_TAG_INVALID,
             (Format::Reparse, _) => Win32Error::INVALID_REPARSE_DATA,
-            (Format::BackupStream | Format::ObjectId | Format::Link | Format::SideFile, _) => Win32Error::INVALID_DATA,
+            (Format::BackupStream | Format::ObjectId | Format::Link | Format::SideFile, _) => {
+                Win32Error::INVALID_DATA
+            }
         }
     }
 }

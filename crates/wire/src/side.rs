@@ -107,7 +107,8 @@ impl SideHead {
     /// Whether there is any fact in it.
     #[must_use]
     pub fn has_facts(&self) -> bool {
-        let bare = Self { owner: self.owner.clone(), size: self.size, modified: self.modified, ..Self::default() };
+        let bare =
+            Self { owner: self.owner.clone(), size: self.size, modified: self.modified, ..Self::default() };
         *self != bare
     }
 
@@ -133,7 +134,8 @@ impl SideHead {
             put(ATTRIBUTES, &attributes.bits().to_le_bytes());
         }
         let Times { created, written, accessed, changed } = self.times;
-        for (tag, time) in [(CREATED, created), (WRITTEN, written), (ACCESSED, accessed), (CHANGED, changed)] {
+        for (tag, time) in [(CREATED, created), (WRITTEN, written), (ACCESSED, accessed), (CHANGED, changed)]
+        {
             if let Some(time) = time {
                 put(tag, &time.0.to_le_bytes());
             }
@@ -169,10 +171,17 @@ impl SideHead {
         let len = size_of::<Fixed>();
         let (fixed, _) = Fixed::read_from_prefix(input).map_err(|_| cut("head", 0, len))?;
         if fixed.magic != MAGIC {
-            return Err(Error::value(Format::SideFile, 0, "magic", u64::from_le_bytes(fixed.magic), "NTBKSID1"));
+            return Err(Error::value(
+                Format::SideFile,
+                0,
+                "magic",
+                u64::from_le_bytes(fixed.magic),
+                "NTBKSID1",
+            ));
         }
         let name_len = fixed.name_len.get() as usize;
-        let owner = bytes::slice_at(input, len, name_len).ok_or_else(|| cut("owner's name", len, name_len))?;
+        let owner =
+            bytes::slice_at(input, len, name_len).ok_or_else(|| cut("owner's name", len, name_len))?;
         let mut head = Self {
             owner: owner.to_vec(),
             size: fixed.size.get(),
@@ -191,7 +200,13 @@ impl SideHead {
                 return Ok((head, at));
             }
             head.fact(tag, value).ok_or_else(|| {
-                Error::value(Format::SideFile, begin as u64, "size of a fact", len as u64, "the size of its tag")
+                Error::value(
+                    Format::SideFile,
+                    begin as u64,
+                    "size of a fact",
+                    len as u64,
+                    "the size of its tag",
+                )
             })?;
         }
     }

@@ -263,7 +263,8 @@ fn strict_refuses_what_ms_bkup_forbids() {
     let (ads, block) = (stream(4, 0, ":a", b""), stream(9, 8, "", &[0; 9]));
     let security = stream(3, 2, "", b"sd");
     // The streams before, the stream that is looked at, and the field at fault (`None`: it is fine).
-    let cases: &[(&[&[u8]], Vec<u8>, Option<u64>)] = &[
+    type Case<'a> = (&'a [&'a [u8]], Vec<u8>, Option<u64>);
+    let cases: &[Case<'_>] = &[
         (&[], stream(0, 0, "", b""), Some(0)),
         (&[], stream(6, 0, "", b""), Some(0)),
         (&[], stream(12, 0, "", b""), Some(0)),
@@ -300,7 +301,10 @@ fn strict_refuses_what_ms_bkup_forbids() {
             None => assert_eq!(result, Ok(()), "{looked_at:x?}"),
             Some(at) => {
                 let error = result.unwrap_err();
-                assert_eq!((error.offset, error.win32()), (before.len() as u64 + at, Win32Error::INVALID_DATA));
+                assert_eq!(
+                    (error.offset, error.win32()),
+                    (before.len() as u64 + at, Win32Error::INVALID_DATA)
+                );
             }
         }
         assert_eq!(decode(&bytes).1, Ok(()), "lenient takes all of them: {looked_at:x?}");
@@ -325,7 +329,11 @@ fn strict_refuses_blocks_of_the_unnamed_stream_after_an_alternate_one() {
     for attributes in [0, 8] {
         let bytes = [stream(4, 0, ":a", b"x"), stream(1, attributes, "", b""), stream(9, 8, "", &[0; 9])];
         let error = decode_with(Decoder::strict(), [&bytes.concat()[..]]).1;
-        assert_eq!(error.map_err(|error| error.win32()), Err(Win32Error::INVALID_DATA), "attributes {attributes}");
+        assert_eq!(
+            error.map_err(|error| error.win32()),
+            Err(Win32Error::INVALID_DATA),
+            "attributes {attributes}"
+        );
     }
 }
 
@@ -337,7 +345,10 @@ fn the_encoder_holds_a_caller_to_its_headers() {
     encoder.payload(b"ab", &mut out).unwrap();
     assert_eq!(encoder.position(), Position::Payload { left: 1 });
     assert!(encoder.payload(b"cd", &mut out).is_err(), "more than was announced");
-    assert!(encoder.header(&Header::new(StreamId::Data, 0), &mut out).is_err(), "a header inside of a payload");
+    assert!(
+        encoder.header(&Header::new(StreamId::Data, 0), &mut out).is_err(),
+        "a header inside of a payload"
+    );
     let cut = encoder.finish().unwrap_err();
     assert_eq!((cut.offset, encoder.offset(), out.len()), (22, 22, 22), "what fails appends nothing");
     encoder.pass(1).unwrap();
@@ -421,8 +432,8 @@ fn finish_after_a_refused_header_does_not_call_it_truncated() {
 fn any_stream() -> impl Strategy<Value = Stream> {
     let id = prop_oneof![4 => 1..=11_u32, 1 => any::<u32>(), 2 => Just(4)];
     let name = prop_oneof![3 => prop::collection::vec(any::<u16>(), 0..12), 1 => prop::collection::vec(any::<u16>(), 300)];
-    (id, any::<u32>(), name, prop::collection::vec(any::<u8>(), 0..50)).prop_map(|(id, attributes, name, payload)| {
-        Stream {
+    (id, any::<u32>(), name, prop::collection::vec(any::<u8>(), 0..50)).prop_map(
+        |(id, attributes, name, payload)| Stream {
             header: Header {
                 id: id.into(),
                 attributes: StreamAttributes::from_bits_retain(attributes),
@@ -430,8 +441,8 @@ fn any_stream() -> impl Strategy<Value = Stream> {
                 name: if id == 4 { Name::from_units(name) } else { Name::default() },
             },
             payload,
-        }
-    })
+        },
+    )
 }
 
 proptest! {

@@ -44,7 +44,8 @@ pub enum Position {
 /// Lenient by default: unknown stream ids are given as they are, names on streams that should have none too, and
 /// order is not checked. [`strict`](Self::strict) does what \[MS-BKUP\] demands of a reader.
 ///
-/// After an error the decoder stands where it stood; a payload can then still be [skipped](Self::skip).
+/// A header with sizes that cannot be ends the stream: the decoder does not get past it. One that the strict mode
+/// refuses can be left behind: the decoder stands in its payload, which can be read or [skipped](Self::skip).
 #[derive(Debug, Default)]
 pub struct Decoder {
     state: State,
@@ -66,6 +67,8 @@ enum State {
         header: Header,
         bytes: Vec<u8>,
         size: usize,
+        /// What the strict mode refuses in the header; told behind the name, so that the payload can be passed over.
+        refused: Option<Error>,
     },
     Payload {
         size: u64,
@@ -79,6 +82,8 @@ enum Seen {
     Nothing,
     Data,
     Alternate,
+    /// DATA after ALTERNATE_DATA: fine, but its blocks are not.
+    LateData,
 }
 
 impl Decoder {
@@ -130,29 +135,31 @@ impl Decoder {
                         room.copy_from_slice(taken);
                     }
                     *filled += taken.len();
-                    self.offset += taken.len() as u64;
+                    self.offset = self.offset.saturating_add(taken.len() as u64);
                     if *filled < Header::LEN {
                         return Ok(None);
                     }
                     let start = self.offset - Header::LEN as u64;
                     let (header, name_size) = Header::decode_fixed(bytes, start)?;
-                    if let Some(seen) = &mut self.strict {
-                        check_strictly(&header, name_size, start, seen)?;
-                    }
-                    self.state = State::Name { header, bytes: Vec::new(), size: name_size as usize };
+                    let refused = match &mut self.strict {
+                        Some(seen) => check_strictly(&header, name_size, start, seen).err(),
+                        None => None,
+                    };
+                    self.state = State::Name { header, bytes: Vec::new(), size: name_size as usize, refused };
                 }
-                State::Name { header, bytes, size } => {
+                State::Name { header, bytes, size, refused } => {
                     let taken = take(input, *size - bytes.len());
                     bytes.extend_from_slice(taken);
-                    self.offset += taken.len() as u64;
+                    self.offset = self.offset.saturating_add(taken.len() as u64);
                     if bytes.len() < *size {
                         return Ok(None);
                     }
                     header.name = Name::from_utf16_le(bytes).unwrap_or_default();
                     let size = header.size;
                     let header = std::mem::replace(header, Header::new(StreamId::Data, 0));
+                    let refused = refused.take();
                     self.state = State::Payload { size, left: size };
-                    return Ok(Some(Event::Header(header)));
+                    return refused.map_or(Ok(Some(Event::Header(header))), Err);
                 }
                 State::Payload { left: 0, .. } => {
                     self.state = State::Boundary;
@@ -165,7 +172,7 @@ impl Decoder {
                         return Ok(None);
                     }
                     *left -= data.len() as u64;
-                    self.offset += data.len() as u64;
+                    self.offset = self.offset.saturating_add(data.len() as u64);
                     return Ok(Some(Event::Payload { offset: at, data }));
                 }
             }
@@ -178,7 +185,7 @@ impl Decoder {
         let State::Payload { left, .. } = &mut self.state else { return 0 };
         let skipped = bytes.min(*left);
         *left -= skipped;
-        self.offset += skipped;
+        self.offset = self.offset.saturating_add(skipped);
         skipped
     }
 
@@ -192,6 +199,10 @@ impl Decoder {
         };
         match &self.state {
             State::Boundary | State::Payload { left: 0, .. } => Ok(()),
+            // A header that was refused: the same fault again.
+            State::Fixed { bytes, filled: Header::LEN } => {
+                Header::decode_fixed(bytes, self.offset - Header::LEN as u64).map(drop)
+            }
             State::Fixed { filled, .. } => cut("header", Header::LEN as u64, *filled as u64),
             State::Name { bytes, size, .. } => cut("stream name", *size as u64, bytes.len() as u64),
             State::Payload { size, left } => cut("payload", *size, *size - *left),
@@ -223,12 +234,18 @@ fn check_strictly(header: &Header, name_size: u32, start: u64, seen: &mut Seen) 
         _ if name_size != 0 => {
             return fault(16, "dwStreamNameSize", name_size.into(), "0 on this stream");
         }
-        StreamId::Data if *seen == Seen::Alternate && header.attributes.contains(super::StreamAttributes::SPARSE) => {
-            return fault(0, "dwStreamId", id.into(), "a sparse DATA before any ALTERNATE_DATA");
-        }
+        StreamId::Data if matches!(seen, Seen::Alternate | Seen::LateData) => *seen = Seen::LateData,
         StreamId::Data => *seen = Seen::Data,
+        StreamId::SparseBlock if *seen == Seen::LateData => {
+            return fault(0, "dwStreamId", id.into(), "blocks of DATA before any ALTERNATE_DATA");
+        }
         StreamId::SparseBlock if *seen == Seen::Nothing => {
-            return fault(0, "dwStreamId", id.into(), "a DATA or ALTERNATE_DATA stream before a SPARSE_BLOCK");
+            return fault(
+                0,
+                "dwStreamId",
+                id.into(),
+                "a DATA or ALTERNATE_DATA stream before a SPARSE_BLOCK",
+            );
         }
         _ => {}
     }

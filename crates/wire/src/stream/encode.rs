@@ -44,7 +44,7 @@ impl Encoder {
     pub fn header(&mut self, header: &Header, out: &mut Vec<u8>) -> Result<()> {
         self.finish()?;
         header.encode(out).map_err(|error| error.at(self.offset))?;
-        self.offset += header.encoded_len() as u64;
+        self.offset = self.offset.saturating_add(header.encoded_len() as u64);
         self.left = Some(header.size);
         Ok(())
     }
@@ -70,7 +70,7 @@ impl Encoder {
             return Err(Error::value(Format::BackupStream, self.offset, "payload", bytes, problem));
         };
         self.left = Some(rest);
-        self.offset += bytes;
+        self.offset = self.offset.saturating_add(bytes);
         Ok(())
     }
 

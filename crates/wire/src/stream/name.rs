@@ -107,9 +107,19 @@ mod tests {
     #[test]
     fn bs_14_names_that_no_stream_has() {
         let long = format!(":{}", "x".repeat(256));
-        for bad in
-            ["", "a", ":", "::$DATA", ":a\0:$DATA", ":a\\b", ":a/b", ":x:$INDEX_ALLOCATION", ":a:b:$DATA", ":a:", &long]
-        {
+        for bad in [
+            "",
+            "a",
+            ":",
+            "::$DATA",
+            ":a\0:$DATA",
+            ":a\\b",
+            ":a/b",
+            ":x:$INDEX_ALLOCATION",
+            ":a:b:$DATA",
+            ":a:",
+            &long,
+        ] {
             assert_eq!(wire(bad).unwrap_err().win32(), Win32Error::INVALID_NAME, "{bad:?}");
         }
     }

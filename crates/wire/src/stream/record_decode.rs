@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{Decoder, Event, Header, MAX_SIZE, Position, StreamAttributes, StreamId, StreamName, StreamSet, sparse};
+use super::{
+    Decoder, Event, Header, MAX_SIZE, Position, StreamAttributes, StreamId, StreamName, StreamSet, sparse,
+};
 use crate::error::{Error, Format, Problem, Result};
 use crate::record::{Extent, Extents, Record, SmallKind, StreamFlags, StreamHead};
 
@@ -41,7 +43,7 @@ pub struct RecordDecoder {
     /// Its highest byte so far, while it is open.
     open: Option<u64>,
     /// Whether blocks have a stream to go to: a refused stream takes its blocks with it.
-    blocks_accepted: bool,
+    blocks_accepted: Option<bool>,
     payload: Payload,
     small: Vec<u8>,
 }
@@ -53,8 +55,13 @@ enum Payload {
     Small(SmallKind),
     Content,
     /// A SPARSE_BLOCK, of whose offset so many bytes are there.
-    BlockOffset { bytes: [u8; 8], filled: usize },
-    Block { offset: u64 },
+    BlockOffset {
+        bytes: [u8; 8],
+        filled: usize,
+    },
+    Block {
+        offset: u64,
+    },
 }
 
 impl Default for RecordDecoder {
@@ -68,7 +75,7 @@ impl Default for RecordDecoder {
             held: false,
             head: StreamHead::plain(None, 0),
             open: None,
-            blocks_accepted: true,
+            blocks_accepted: None,
             payload: Payload::Ignored,
             small: Vec::new(),
         }
@@ -83,7 +90,7 @@ impl RecordDecoder {
     }
 
     /// A decoder that does what \[MS-BKUP\] demands: see [`Decoder::strict`]; EA_DATA, LINK and TXFS_DATA are passed over
-    /// (2.5, 2.6, 2.11).
+    /// (2.5, 2.6, 2.11), and GHOSTED_FILE_EXTENTS is refused with Win32 error 50.
     #[must_use]
     pub fn strict() -> Self {
         Self { decoder: Decoder::strict(), strict: true, ..Self::default() }
@@ -226,21 +233,28 @@ impl RecordDecoder {
         let sparse = self.header.attributes.contains(StreamAttributes::SPARSE);
         match self.header.id {
             StreamId::Data => {
-                self.blocks_accepted = self.accepted.contains(StreamSet::DATA);
+                self.blocks_accepted = Some(self.accepted.contains(StreamSet::DATA));
                 self.begin_stream(None, sparse)
             }
             StreamId::AlternateData => {
-                self.blocks_accepted = false;
+                self.blocks_accepted = Some(false);
+                if !self.accepted.contains(StreamSet::ALTERNATE_DATA) {
+                    return Ok(Begun::Ignored);
+                }
                 let name = self.header.stream_name().map_err(|error| error.at(self.header_offset + 20))?;
-                self.blocks_accepted = self.accepted.contains(StreamSet::ALTERNATE_DATA);
+                self.blocks_accepted = Some(true);
                 self.begin_stream(Some(name), sparse)
             }
             StreamId::SparseBlock => {
                 if self.header.size < sparse::OFFSET_LEN {
                     return Err(self.fault(8, "Size of a SPARSE_BLOCK", self.header.size, "8 or more"));
                 }
-                if !self.blocks_accepted {
-                    return Ok(Begun::Nothing);
+                // A lone block is one of the unnamed stream.
+                match self.blocks_accepted {
+                    Some(true) => {}
+                    Some(false) => return Ok(Begun::Nothing),
+                    None if self.accepted.contains(StreamSet::DATA) => {}
+                    None => return Ok(Begun::Ignored),
                 }
                 self.payload = Payload::BlockOffset { bytes: [0; 8], filled: 0 };
                 if self.open.is_some() {
@@ -270,7 +284,7 @@ impl RecordDecoder {
     }
 
     fn begin_stream(&mut self, name: Option<StreamName>, sparse: bool) -> Result<Begun> {
-        if !self.blocks_accepted {
+        if self.blocks_accepted == Some(false) {
             return Ok(Begun::Ignored);
         }
         let size = self.header.size;
@@ -301,6 +315,10 @@ impl RecordDecoder {
             };
             return Err(self.fault(8, what, size, expected));
         }
+        if self.position() != (Position::Payload { left: size }) {
+            // Skipped into while its header was held.
+            return Ok(Begun::Nothing);
+        }
         self.small.clear();
         self.payload = Payload::Small(kind);
         Ok(Begun::Nothing)
@@ -312,7 +330,12 @@ impl RecordDecoder {
         let end = offset.checked_add(len).filter(|end| *end <= MAX_SIZE);
         let Some(end) = end else {
             self.payload = Payload::Ignored;
-            return Err(self.fault(20, "offset of a SPARSE_BLOCK", offset, "an end below 2^63"));
+            return Err(self.fault(
+                self.header.encoded_len() as u64,
+                "offset of a SPARSE_BLOCK",
+                offset,
+                "an end below 2^63",
+            ));
         };
         self.payload = Payload::Block { offset };
         self.open = Some(self.open.unwrap_or(0).max(end));
