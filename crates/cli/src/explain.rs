@@ -29,7 +29,7 @@ fn explain(kind: SmallKind, payload: &[u8]) -> ntbak_wire::Result<Vec<String>> {
                 .map(|ea| {
                     let name = String::from_utf8_lossy(&ea.name).into_owned();
                     let need = if ea.is_needed() { ", NEED_EA" } else { "" };
-                    let meaning = ea::describe(&ea).unwrap_or_else(|| hex(&ea.value));
+                    let meaning = ea::describe(&ea).unwrap_or_else(|| value(&ea.value));
                     format!("{name} ({} bytes{need}): {meaning}", ea.value.len())
                 })
                 .collect()
@@ -100,6 +100,14 @@ pub(crate) fn put_json(object: &mut Value, kind: SmallKind, payload: &[u8]) {
             Ok(path) => json::put_name(object, "link", &path),
             Err(_) => put("link_raw", json::base64(payload)),
         },
+    }
+}
+
+/// A value as text when it is printable, in hexadecimal otherwise.
+fn value(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.is_empty() && !text.chars().any(char::is_control) => format!("{text:?}"),
+        _ => hex(bytes),
     }
 }
 

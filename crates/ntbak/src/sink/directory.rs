@@ -13,7 +13,7 @@ use std::path::Path;
 use ntbak_wire::object_id::ObjectId;
 use ntbak_wire::record::{FileInfo, Record, SmallKind, StreamHead, Times};
 use ntbak_wire::side::{self, SideHead};
-use ntbak_wire::stream::RecordEncoder;
+use ntbak_wire::stream::{RecordEncoder, sparse};
 use ntbak_wire::{FileTime, Win32Error, ea};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 
@@ -43,6 +43,8 @@ pub struct DirectorySink {
     /// The named streams so far, as a backup stream in a file of its own.
     spool: Option<SideWriter>,
     encoder: RecordEncoder,
+    /// Where content of the named stream has come to, when it comes without blocks.
+    next: Option<u64>,
     bytes: Vec<u8>,
     names: HashSet<StreamKey>,
     /// In place: the side file that is there.
@@ -103,6 +105,7 @@ impl DirectorySink {
             small: BTreeMap::new(),
             spool: None,
             encoder: RecordEncoder::new(),
+            next: None,
             bytes: Vec::new(),
             names: HashSet::new(),
             before,
@@ -154,7 +157,27 @@ impl DirectorySink {
             return Ok(());
         }
         self.names.insert(StreamKey::of(head.name.as_ref()));
+        self.next = (!sparse::is_in_blocks(head) && !head.amend).then_some(0);
         self.encode(&Record::Stream(head))
+    }
+
+    /// Content of a named stream; what `BackupSeek` has passed over becomes zeros.
+    fn spool_content(&mut self, offset: u64, data: &[u8]) -> Result<()> {
+        self.fill_up_to(offset)?;
+        if let Some(next) = &mut self.next {
+            *next += data.len() as u64;
+        }
+        self.encode(&Record::Bytes { offset, data })
+    }
+
+    fn fill_up_to(&mut self, offset: u64) -> Result<()> {
+        static ZEROS: [u8; 65_536] = [0; 65_536];
+        while let Some(next) = self.next.filter(|next| *next < offset) {
+            let len = usize::try_from(offset - next).map_or(ZEROS.len(), |gap| gap.min(ZEROS.len()));
+            self.encode(&Record::Bytes { offset: next, data: ZEROS.get(..len).unwrap_or_default() })?;
+            self.next = Some(next + len as u64);
+        }
+        Ok(())
     }
 
     /// Appends a record of a named stream to the spool.
@@ -290,13 +313,16 @@ impl FileSink for DirectorySink {
             Record::Stream(head) => self.begin_stream(head)?,
             Record::Bytes { offset, data } => match &mut self.content {
                 Some(content) => content.write(*offset, data)?,
-                None => self.encode(record)?,
+                None => self.spool_content(*offset, data)?,
             },
             Record::Block(_) if self.content.is_some() => {}
             Record::Block(_) => self.encode(record)?,
             Record::EndStream { size } => match self.content.take() {
                 Some(content) => drop(content.finish(*size)?),
-                None => self.encode(record)?,
+                None => {
+                    self.fill_up_to(*size)?;
+                    self.encode(record)?;
+                }
             },
             _ => {}
         }

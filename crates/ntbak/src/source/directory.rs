@@ -79,7 +79,7 @@ impl DirectorySource {
             FileType::RegularFile => Some(StreamHead::plain(None, size(&stat))),
             FileType::Symlink => {
                 link = Some(link_buffer(&node)?);
-                info.attributes = FileAttributes::REPARSE_POINT;
+                info.attributes = FileAttributes::empty();
                 Some(StreamHead::plain(None, 0))
             }
             _ => {
@@ -123,7 +123,18 @@ impl DirectorySource {
             notes,
         };
         source.find_holes()?;
+        // What was recorded is not second-guessed.
+        if source.side.as_ref().is_none_or(|side| side.head.attributes.is_none()) {
+            let is_reparse = source.link.is_some() || source.has_reparse_point();
+            source.info.attributes.set(FileAttributes::REPARSE_POINT, is_reparse);
+        }
         Ok(source)
+    }
+
+    /// Whether the side file has a reparse buffer.
+    fn has_reparse_point(&self) -> bool {
+        let mut small = self.side.iter().flat_map(|side| &side.small);
+        small.any(|(kind, _)| *kind == SmallKind::Reparse)
     }
 
     /// Whether a stream with the sparse flag has holes.
