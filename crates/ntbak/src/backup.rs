@@ -85,21 +85,16 @@ impl Walk {
                 }
             },
             Turn::Content { index, size, blocks_from } => {
-                let end = (Step::EndStream { size }, Turn::Stream(index + 1));
-                match blocks_from.filter(|from| *from < size) {
-                    None => end,
-                    Some(from) => {
-                        match source.next_extent(index, from)?.filter(|extent| extent.offset < size) {
-                            None => end,
-                            Some(extent) => {
-                                // The size was told already: a source that grows is cut there.
-                                let len = extent.end().min(size) - extent.offset;
-                                let extent = Extent { offset: extent.offset, len };
-                                let blocks_from = Some(extent.end().max(from + 1));
-                                (Step::Block(extent), Turn::Content { index, size, blocks_from })
-                            }
-                        }
+                let block = match blocks_from {
+                    Some(from) => next_extent(source, index, from, size)?,
+                    None => None,
+                };
+                match block {
+                    Some(extent) => {
+                        let blocks_from = Some(extent.end());
+                        (Step::Block(extent), Turn::Content { index, size, blocks_from })
                     }
+                    None => (Step::EndStream { size }, Turn::Stream(index + 1)),
                 }
             }
             Turn::End => return Ok(None),
@@ -107,6 +102,22 @@ impl Walk {
         self.0 = turn;
         Ok(Some(step))
     }
+}
+
+/// The next extent with a byte in it, cut at `size`: that was told already, so a source that grows is cut there.
+fn next_extent(source: &dyn FileSource, index: usize, mut from: u64, size: u64) -> Result<Option<Extent>> {
+    while from < size {
+        let Some(extent) = source.next_extent(index, from)?.filter(|extent| extent.offset < size) else {
+            break;
+        };
+        let begin = extent.offset.max(from);
+        let end = extent.end().min(size);
+        if begin < end {
+            return Ok(Some(Extent { offset: begin, len: end - begin }));
+        }
+        from = end.max(from + 1);
+    }
+    Ok(None)
 }
 
 /// Fails where a file is encrypted and its source gives no plaintext.
@@ -203,11 +214,8 @@ impl<'s> FileRecords<'s> {
     fn extents(&self, index: usize, head: &StreamHead) -> Result<Vec<Extent>> {
         let mut extents = Vec::new();
         let mut from = 0;
-        while let Some(extent) =
-            self.source.next_extent(index, from)?.filter(|extent| extent.offset < head.size)
-        {
-            let len = extent.end().min(head.size) - extent.offset;
-            from = extent.end().max(from + 1);
+        while let Some(extent) = next_extent(self.source, index, from, head.size)? {
+            from = extent.end();
             if extents.len() == MAX_EXTENTS {
                 let len = head.size - extent.offset;
                 extents.push(Extent { offset: extent.offset, len });
@@ -215,7 +223,7 @@ impl<'s> FileRecords<'s> {
                     .note(head.name.as_ref(), "more than 1,048,576 ranges: the last ones are taken as one");
                 break;
             }
-            extents.push(Extent { offset: extent.offset, len });
+            extents.push(extent);
         }
         Ok(extents)
     }

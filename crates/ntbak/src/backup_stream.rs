@@ -1,7 +1,7 @@
 //! From a source to the bytes of a backup stream: a cursor that any buffer size moves along.
 
 use ntbak_wire::Win32Error;
-use ntbak_wire::record::{Extent, SmallKind, StreamHead};
+use ntbak_wire::record::{Extent, SmallKind, StreamFlags, StreamHead};
 use ntbak_wire::security::SecurityDescriptor;
 use ntbak_wire::stream::{Header, StreamAttributes, StreamName, sparse};
 
@@ -225,7 +225,7 @@ impl BackupReader {
             Step::Small(kind) => self.begin_small(source, rights, kind),
             Step::Stream { index, head } => self.begin_stream(rights, index, &head),
             Step::Block(extent) => self.begin_block(extent).map(|()| true),
-            Step::EndStream { size } if self.in_blocks => {
+            Step::EndStream { size } if self.in_blocks && size > 0 => {
                 self.in_blocks = false;
                 self.begin_block(Extent { offset: size, len: 0 }).map(|()| true)
             }
@@ -276,6 +276,13 @@ impl BackupReader {
             return Err(Error::new(
                 Win32Error::ACCESS_DENIED,
                 "the handle has no right to read content (FILE_READ_DATA)",
+            )
+            .in_stream(head.name.as_ref()));
+        }
+        if head.flags.contains(StreamFlags::ENCRYPTED) {
+            return Err(Error::new(
+                Win32Error::ACCESS_DENIED,
+                "the stream is encrypted (EFS), and there is no key to open it",
             )
             .in_stream(head.name.as_ref()));
         }

@@ -243,6 +243,17 @@ impl SharedFile {
         Self(Arc::new(RwLock::new(file)))
     }
 
+    /// Whether the two are the same file.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// A number that tells this file from others, for as long as it is there.
+    pub(crate) fn address(&self) -> u64 {
+        Arc::as_ptr(&self.0).addr() as u64
+    }
+
     /// The file, for reading.
     pub fn read(&self) -> RwLockReadGuard<'_, MemoryFile> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)

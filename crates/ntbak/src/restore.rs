@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ntbak_wire::object_id::ObjectId;
-use ntbak_wire::record::{FileInfo, Record, SmallKind, StreamFlags, StreamHead};
+use ntbak_wire::record::{Extents, FileInfo, Record, SmallKind, StreamFlags, StreamHead};
 use ntbak_wire::reparse::ReparseBuffer;
 use ntbak_wire::security::{Control, SecurityDescriptor};
 use ntbak_wire::{FileAttributes, Win32Error, ea, link};
@@ -56,28 +56,45 @@ impl Restore {
         match record {
             Record::File(info) => self.tell_unheld_info(info, report),
             Record::Small(kind, payload) => {
-                check_small(*kind, payload)?;
+                self.check_small(*kind, payload, report)?;
                 if !self.holds_small(*kind, payload, report)? {
                     return Ok(());
                 }
             }
             Record::Stream(head) => {
                 self.head.clone_from(head);
-                self.passing = !self.holds_stream(head, report)?;
+                // Whatever refuses the stream, its bytes must not go to the stream before it.
+                self.passing = true;
+                if self.holds_stream(head, report)? {
+                    self.sink.put(record, report).map_err(|error| error.in_stream(head.name.as_ref()))?;
+                    self.passing = false;
+                }
+                return Ok(());
             }
             _ => {}
         }
-        let in_stream = matches!(
-            record,
-            Record::Stream(_) | Record::Block(_) | Record::Bytes { .. } | Record::EndStream { .. }
-        );
+        let in_stream = matches!(record, Record::Block(_) | Record::Bytes { .. } | Record::EndStream { .. });
         if !in_stream {
             return self.sink.put(record, report);
         }
         if self.passing {
+            let content = matches!(record, Record::Bytes { .. } | Record::EndStream { size: 1.. });
+            if content
+                && self.head.name.is_none()
+                && self.sink.is_directory()
+                && self.head.extents == Extents::Unknown
+            {
+                return Err(no_unnamed_stream());
+            }
             return Ok(());
         }
         self.sink.put(record, report).map_err(|error| error.in_stream(self.head.name.as_ref()))
+    }
+
+    /// Passes over the stream that has just begun, in which something refused.
+    pub(crate) fn pass_stream(&mut self, head: &StreamHead) {
+        self.head.clone_from(head);
+        self.passing = true;
     }
 
     /// Makes the file a hard link to the one at `target`.
@@ -101,7 +118,8 @@ impl Restore {
         let can = self.sink.can();
         let tell = |there: bool, fact: Facts, kind: LossKind| {
             if there && !can.holds(fact) {
-                report.loss(kind, can.why_not(fact));
+                let what = Facts::NAMES.iter().find(|(named, _)| *named == fact).map_or("", |(_, name)| name);
+                report.loss(kind, format!("{what}: {}", can.why_not(fact)));
             }
         };
         tell(info.times.created.is_some(), Facts::CREATED, LossKind::Time);
@@ -119,6 +137,27 @@ impl Restore {
             let why = format!("attributes {} ({:#x}) cannot be set there", unset.letters(), unset.bits());
             report.loss(LossKind::Attribute, why);
         }
+    }
+
+    /// Parses a small payload whole, before anything is changed.
+    fn check_small(&self, kind: SmallKind, payload: &[u8], report: &FileReport<'_>) -> Result<()> {
+        match kind {
+            SmallKind::Security => SecurityDescriptor::parse(payload).map(drop)?,
+            // What Windows would not set may still be there: on a volume that Linux has written to.
+            SmallKind::Ea if self.unheld == Unheld::Report => ea::parse_full(payload).map(drop)?,
+            SmallKind::Ea => ea::check_for_set(payload)?,
+            SmallKind::Reparse => ReparseBuffer::parse(payload).map(drop)?,
+            SmallKind::ObjectId if payload.len() == OBJECT_ID_ALONE => {
+                report.note(None, "the object id has 16 bytes; its birth ids are taken for zeros");
+            }
+            SmallKind::ObjectId if payload.len() != ObjectId::LEN => {
+                let why = format!("an object id has 64 bytes, not {}", payload.len());
+                return Err(Error::new(Win32Error::INVALID_DATA, why));
+            }
+            SmallKind::ObjectId => {}
+            SmallKind::Link => link::parse(payload).map(drop)?,
+        }
+        Ok(())
     }
 
     fn holds_small(&self, kind: SmallKind, payload: &[u8], report: &FileReport<'_>) -> Result<bool> {
@@ -144,6 +183,10 @@ impl Restore {
         if kind == SmallKind::Security && !can.holds(Facts::SACL) && has_sacl() {
             report.loss(LossKind::Sacl, can.why_not(Facts::SACL));
         }
+        let flagged = || ea::parse_full(payload).is_ok_and(|list| list.iter().any(|ea| ea.flags != 0));
+        if kind == SmallKind::Ea && !can.holds(Facts::EA_FLAGS) && flagged() {
+            report.loss(LossKind::EaFlags, can.why_not(Facts::EA_FLAGS));
+        }
         Ok(true)
     }
 
@@ -154,7 +197,7 @@ impl Restore {
             if head.size == 0 {
                 return Ok(false);
             }
-            return Err(Error::new(Win32Error::INVALID_PARAMETER, "a directory has no unnamed data stream"));
+            return Err(no_unnamed_stream());
         }
         if head.name.is_some() && !can.holds(Facts::NAMED_STREAMS) {
             report.stream_loss(head.name.as_ref(), LossKind::Stream, can.why_not(Facts::NAMED_STREAMS));
@@ -165,12 +208,22 @@ impl Restore {
                 report.stream_loss(head.name.as_ref(), kind, can.why_not(fact));
             }
         };
-        tell(head.flags.contains(StreamFlags::SPARSE), Facts::HOLES, LossKind::Holes);
+        let sparse = head.flags.contains(StreamFlags::SPARSE);
+        tell(sparse, Facts::HOLES, LossKind::Holes);
+        let no_hole = sparse && head.extents == Extents::All && can.holds(Facts::HOLES);
+        tell(no_hole, Facts::SPARSE_FLAG, LossKind::Holes);
         tell(head.flags.contains(StreamFlags::COMPRESSED), Facts::COMPRESSION, LossKind::Compression);
         tell(head.vdl < head.size, Facts::VDL, LossKind::Vdl);
         Ok(true)
     }
 }
+
+fn no_unnamed_stream() -> Error {
+    Error::new(Win32Error::INVALID_PARAMETER, "a directory has no unnamed data stream")
+}
+
+/// Bytes of an object id without its birth ids, as the `$OBJECT_ID` attribute of a file often is.
+const OBJECT_ID_ALONE: usize = 16;
 
 /// Attributes that only mirror what another record says, and NORMAL, which says nothing.
 const TOLD_ELSEWHERE: FileAttributes = FileAttributes::DIRECTORY
@@ -179,18 +232,6 @@ const TOLD_ELSEWHERE: FileAttributes = FileAttributes::DIRECTORY
     .union(FileAttributes::REPARSE_POINT)
     .union(FileAttributes::COMPRESSED)
     .union(FileAttributes::ENCRYPTED);
-
-/// Parses a small payload whole, before anything is changed.
-fn check_small(kind: SmallKind, payload: &[u8]) -> Result<()> {
-    match kind {
-        SmallKind::Security => SecurityDescriptor::parse(payload).map(drop)?,
-        SmallKind::Ea => ea::check_for_set(payload)?,
-        SmallKind::Reparse => ReparseBuffer::parse(payload).map(drop)?,
-        SmallKind::ObjectId => ObjectId::parse(payload).map(drop)?,
-        SmallKind::Link => link::parse(payload).map(drop)?,
-    }
-    Ok(())
-}
 
 /// Copies one file or directory (without what is in it) from a source into a sink.
 ///

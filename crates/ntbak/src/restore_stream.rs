@@ -127,9 +127,14 @@ impl BackupWriter {
     /// # Errors
     /// A stream that this completes cannot be completed.
     pub fn seek(&mut self, bytes: u64, report: &FileReport<'_>) -> Result<Seek> {
-        let Position::Payload { .. } = self.decoder.position() else {
-            return Ok(Seek { moved: 0, complete: false });
-        };
+        match self.decoder.position() {
+            Position::Payload { .. } => {}
+            // Behind a payload that is complete there is nothing to pass over, and that was done.
+            Position::Boundary => {
+                return Ok(Seek { moved: 0, complete: bytes == 0 && self.decoder.offset() > 0 });
+            }
+            Position::Header => return Ok(Seek { moved: 0, complete: false }),
+        }
         let moved = self.decoder.skip(bytes);
         if self.decoder.position() == (Position::Payload { left: 0 }) && moved > 0 {
             let mut nothing: &[u8] = &[];
@@ -168,7 +173,7 @@ impl BackupWriter {
         let record = match self.decoder.next(input)? {
             None => return Ok(false),
             Some(Decoded::Ignored(header)) => {
-                tell_ignored(header, accept, report);
+                tell_ignored(header, self.accept, report);
                 return Ok(true);
             }
             Some(Decoded::Record(record)) => record,
@@ -181,13 +186,25 @@ impl BackupWriter {
                     None => Err(no_links(&target)),
                 }
             }
+            // The flag was there with the header and is gone: thrown away, as if it had not been.
+            Record::Small(SmallKind::Security, _) if rights.security == SetSecurity::Unwanted => Ok(()),
             Record::Small(SmallKind::Security, payload) => {
                 let merged = match (rights.security, &self.security_before) {
                     (SetSecurity::Denied, _) => Err(Error::new(
                         Win32Error::ACCESS_DENIED,
                         "the handle has no right to set the security descriptor (WRITE_DAC and WRITE_OWNER)",
                     )),
-                    (SetSecurity::WithoutSacl, before) => without_sacl(payload, before.as_deref()).map(Some),
+                    (SetSecurity::WithoutSacl, before) => {
+                        if SecurityDescriptor::parse(payload)
+                            .is_ok_and(|new| new.parts().contains(SecurityInformation::SACL))
+                        {
+                            report.loss(
+                                LossKind::Sacl,
+                                "the handle has no right to set it (ACCESS_SYSTEM_SECURITY)",
+                            );
+                        }
+                        without_sacl(payload, before.as_deref()).map(Some)
+                    }
                     _ => Ok(None),
                 };
                 merged.and_then(|merged| match merged {
@@ -201,7 +218,11 @@ impl BackupWriter {
                 Win32Error::ACCESS_DENIED,
                 "the handle has no right to write extended attributes",
             )),
-            Record::Stream(_) if !rights.data => {
+            Record::Small(SmallKind::Reparse | SmallKind::ObjectId, _) if !rights.data => {
+                Err(Error::new(Win32Error::ACCESS_DENIED, "the handle has no right to write"))
+            }
+            Record::Stream(head) if !rights.data => {
+                self.restore.pass_stream(head);
                 Err(Error::new(Win32Error::ACCESS_DENIED, "the handle has no right to write content"))
             }
             record => self.restore.put(record, report),
@@ -219,7 +240,8 @@ fn no_links(target: &Name) -> Error {
 /// The descriptor to set when the system access control list may not be: the new one, but with the old list.
 fn without_sacl(payload: &[u8], before: Option<&[u8]>) -> Result<Vec<u8>> {
     let new = SecurityDescriptor::parse(payload)?;
-    let before = before.map(SecurityDescriptor::parse).transpose()?;
+    // A damaged one has nothing to keep.
+    let before = before.and_then(|before| SecurityDescriptor::parse(before).ok());
     let parts = SecurityInformation::OWNER | SecurityInformation::GROUP | SecurityInformation::DACL;
     Ok(SecurityDescriptor::merge(before.as_ref(), &new, parts))
 }
@@ -237,6 +259,7 @@ fn tell_ignored(header: &Header, accept: StreamSet, report: &FileReport<'_>) {
         StreamId::PropertyData | StreamId::GhostedFileExtents => {
             report.loss(LossKind::OpaqueStream, format!("{name} ({size} bytes) was passed over"));
         }
+        StreamId::SecurityData => {}
         _ if accept == StreamSet::all() => {
             report.loss(
                 LossKind::OpaqueStream,

@@ -26,7 +26,7 @@ pub(crate) struct ContentWriter {
 /// How a stream turned out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Finished {
-    /// It should be sparse, but there is no hole to make it so.
+    /// It came in blocks, as a sparse stream does, but they leave no hole.
     pub(crate) sparse_without_hole: bool,
 }
 
@@ -64,7 +64,9 @@ impl ContentWriter {
         if self.len != size {
             truncate(&self.fd, size)?;
         }
-        Ok(Finished { sparse_without_hole: self.sparse && !self.amend && self.written >= size })
+        Ok(Finished {
+            sparse_without_hole: self.sparse && !self.dense && !self.amend && self.written >= size,
+        })
     }
 
     /// Writes zeros from the highest byte up to `to`, over what was there before.

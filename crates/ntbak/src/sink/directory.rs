@@ -199,6 +199,7 @@ impl DirectorySink {
             None => None,
         };
         let payload = match kind {
+            SmallKind::Ea if matches!(self.target, Target::Staged(_)) => payload.to_vec(),
             SmallKind::Ea => {
                 let mine = self.small.get(&kind).cloned();
                 ea::merge(&mine.or(before).unwrap_or_default(), payload)?

@@ -27,7 +27,25 @@ pub struct MemorySink {
     /// Its valid data length, when the record that began it knew one.
     vdl: Option<u64>,
     /// An object id of this restore may be replaced by a later one; one that was there before may not.
-    own_object_id: bool,
+    own: Own,
+    /// Other files of the volume, among which an object id may be in use.
+    neighbours: Option<Neighbours>,
+}
+
+/// What this restore has set: a later payload of the kind may replace it; what was there before it may not.
+#[derive(Debug, Default)]
+struct Own {
+    object_id: bool,
+    reparse: bool,
+}
+
+/// Tells whether another file has an object id.
+pub(crate) struct Neighbours(pub(crate) Box<dyn Fn(&ObjectId) -> bool + Send>);
+
+impl std::fmt::Debug for Neighbours {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Neighbours")
+    }
 }
 
 impl MemorySink {
@@ -43,7 +61,22 @@ impl MemorySink {
     pub fn in_place(target: SharedFile) -> Self {
         let directory = target.read().info.attributes.is_directory();
         let (capabilities, current) = (Capabilities::everything(), StreamKey::default());
-        Self { target, staged: None, directory, capabilities, current, vdl: None, own_object_id: false }
+        Self {
+            target,
+            staged: None,
+            directory,
+            capabilities,
+            current,
+            vdl: None,
+            own: Own::default(),
+            neighbours: None,
+        }
+    }
+
+    /// The same sink for a file of a volume, on which an object id is there once.
+    pub(crate) fn among(mut self, neighbours: Neighbours) -> Self {
+        self.neighbours = Some(neighbours);
+        self
     }
 
     /// The same sink, as if it could hold less.
@@ -53,15 +86,24 @@ impl MemorySink {
         self
     }
 
-    fn small(file: &mut MemoryFile, kind: SmallKind, payload: &[u8], own_object_id: &mut bool) -> Result<()> {
+    fn small(
+        file: &mut MemoryFile,
+        kind: SmallKind,
+        payload: &[u8],
+        own: &mut Own,
+        staged: bool,
+    ) -> Result<()> {
         match kind {
             SmallKind::Security => file.security = Some(payload.to_vec()),
+            // A new file gets the list as it is; what is there already is changed as Windows changes it.
+            SmallKind::Ea if staged => file.ea = (!payload.is_empty()).then(|| payload.to_vec()),
             SmallKind::Ea => {
                 let merged = ea::merge(file.ea.as_deref().unwrap_or_default(), payload)?;
                 file.ea = (!merged.is_empty()).then_some(merged);
             }
             SmallKind::Reparse => {
-                let existing = file.reparse.as_deref().map(ReparseBuffer::parse).transpose()?;
+                let existing =
+                    file.reparse.as_deref().filter(|_| !own.reparse).map(ReparseBuffer::parse).transpose()?;
                 let state = reparse::File {
                     is_directory: file.info.attributes.is_directory(),
                     has_children: false,
@@ -70,15 +112,16 @@ impl MemorySink {
                 };
                 check_reparse(payload, state)?;
                 file.reparse = Some(payload.to_vec());
+                own.reparse = true;
                 file.info.attributes |= FileAttributes::REPARSE_POINT;
             }
             SmallKind::ObjectId => {
                 let id = ObjectId::parse(payload)?;
-                if file.object_id.is_some_and(|present| present != id) && !*own_object_id {
+                if file.object_id.is_some_and(|present| present != id) && !own.object_id {
                     return Err(Error::new(Win32Error::ALREADY_EXISTS, "the file has an object id already"));
                 }
                 file.object_id = Some(id);
-                *own_object_id = true;
+                own.object_id = true;
             }
             SmallKind::Link => {}
         }
@@ -96,6 +139,14 @@ impl FileSink for MemorySink {
     }
 
     fn put(&mut self, record: &Record<'_>, _report: &FileReport<'_>) -> Result<()> {
+        // Before the file is locked: the neighbours are, one after the other.
+        if let (Record::Small(SmallKind::ObjectId, payload), Some(Neighbours(in_use))) =
+            (record, &self.neighbours)
+            && in_use(&ObjectId::parse(payload)?)
+        {
+            return Err(Error::new(Win32Error::DUP_NAME, "another file of the volume has this object id"));
+        }
+        let is_staged = self.staged.is_some();
         let mut shared;
         let file = match &mut self.staged {
             Some(staged) => staged,
@@ -106,7 +157,9 @@ impl FileSink for MemorySink {
         };
         match record {
             Record::File(info) => file.info.clone_from(info),
-            Record::Small(kind, payload) => Self::small(file, *kind, payload, &mut self.own_object_id)?,
+            Record::Small(kind, payload) => {
+                Self::small(file, *kind, payload, &mut self.own, is_staged)?;
+            }
             Record::Stream(head) => {
                 self.current = StreamKey::of(head.name.as_ref());
                 let stream = file.streams.entry(self.current.clone()).or_default();

@@ -17,6 +17,7 @@ mod security;
 pub use directory::DirectorySink;
 pub(crate) use directory::capabilities as directory_capabilities;
 pub use memory::MemorySink;
+pub(crate) use memory::Neighbours;
 pub use ntfs3g::Ntfs3gSink;
 
 /// One file or directory that is being restored, from [`Record`]s in the order in which they come.

@@ -52,8 +52,8 @@ pub struct Ntfs3gSink {
     current: Option<Current>,
     /// Staged: the names so far; ntfs-3g would make two streams whose names differ by case only.
     names: HashSet<StreamKey>,
-    /// An object id of this restore may be replaced by a later one; one that was there before may not.
-    own_object_id: bool,
+    /// In place: what this restore has set may be replaced by a later payload; what was there before may not.
+    own: HashSet<SmallKind>,
 }
 
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl Ntfs3gSink {
             small: BTreeMap::new(),
             current: None,
             names: HashSet::new(),
-            own_object_id: false,
+            own: HashSet::new(),
         }
     }
 
@@ -224,6 +224,7 @@ impl Ntfs3gSink {
     fn end_stream(&mut self, size: u64, report: &FileReport<'_>) -> Result<()> {
         match self.current.take() {
             Some(Current::File { name, writer }) => {
+                // One that came without blocks was told before.
                 if writer.finish(size)?.sparse_without_hole {
                     let why = "ntfs-3g makes a stream sparse only by a hole in it, and there is none";
                     report.stream_loss(name.as_ref(), LossKind::Holes, why);
@@ -257,15 +258,17 @@ impl Ntfs3gSink {
                     .xattr(ntfs3g::REPARSE)
                     .map_err(|error| Error::io("reading the reparse point", error))?;
                 let existing = before.as_deref().map(ReparseBuffer::parse).transpose()?;
+                let is_own = self.own.contains(&kind);
                 let state = reparse::File {
                     is_directory: self.directory,
                     has_children: self.directory && has_children(&node),
                     has_data: !self.directory
                         && existing.is_none()
                         && node.stat().is_ok_and(|stat| stat.st_size > 0),
-                    existing: existing.map(|buffer| (buffer.tag(), buffer.guid())),
+                    existing: existing.filter(|_| !is_own).map(|buffer| (buffer.tag(), buffer.guid())),
                 };
                 check_reparse(payload, state)?;
+                self.own.insert(kind);
                 set(&node, ntfs3g::REPARSE, payload)?;
                 self.look_twice().map(drop)
             }
@@ -275,10 +278,10 @@ impl Ntfs3gSink {
                     .xattr(ntfs3g::OBJECT_ID)
                     .map_err(|error| Error::io("reading the object id", error))?;
                 let before = before.as_deref().map(ObjectId::parse).transpose()?;
-                if before.is_some_and(|before| before != id) && !self.own_object_id {
+                if before.is_some_and(|before| before != id) && !self.own.contains(&kind) {
                     return Err(Error::new(Win32Error::ALREADY_EXISTS, "the file has an object id already"));
                 }
-                self.own_object_id = true;
+                self.own.insert(kind);
                 set_object_id(&node, payload)
             }
             SmallKind::Link => Ok(()),
@@ -302,8 +305,7 @@ impl Ntfs3gSink {
             self.apply_security(&node, report)?;
         }
         if let Some(payload) = self.small.get(&SmallKind::Ea) {
-            let merged = ea::merge(&[], payload)?;
-            soften(set_ea(&node, &merged), LossKind::Ea, report)?;
+            soften(set_ea(&node, payload), LossKind::Ea, report)?;
         }
         if let Some(payload) = self.small.get(&SmallKind::ObjectId)
             && set_object_id(&node, payload).is_ok()

@@ -27,7 +27,7 @@ pub fn backup_seek(file: Option<&Handle>, bytes: u64, moved: &mut u64, context: 
         Side::Read { reader, .. } => reader.seek(bytes),
         Side::Write(writer) => {
             let inner = handle.inner();
-            with_report(inner, |report| writer.seek(bytes, report))
+            with_report(inner.file.path(), inner.report.as_deref(), |report| writer.seek(bytes, report))
                 .map_err(|error| error.at_path(inner.file.path()))?
         }
     };

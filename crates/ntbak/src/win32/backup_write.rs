@@ -63,7 +63,9 @@ pub fn backup_write(
     let Side::Write(writer) = context.open(handle, || begin(inner).map_err(at_path))? else {
         return Err(wrong("the context is that of a BackupRead"));
     };
-    let result = with_report(inner, |report| writer.write(buffer, rights, report));
+    let result = with_report(inner.file.path(), inner.report.as_deref(), |report| {
+        writer.write(buffer, rights, report)
+    });
     let (taken, result) = match result {
         Ok(()) => (buffer.len(), Ok(())),
         Err((taken, error)) => (taken, Err(at_path(error))),
@@ -82,8 +84,8 @@ pub fn backup_finish(context: &mut Context) -> Result<()> {
     let Side::Write(writer) = open.side else {
         return Err(wrong("the context is that of a BackupRead"));
     };
-    let inner = open.handle.inner();
-    with_report(inner, |report| writer.finish(report)).map_err(|error| error.at_path(inner.file.path()))
+    with_report(&open.path, open.report.as_deref(), |report| writer.finish(report))
+        .map_err(|error| error.at_path(&open.path))
 }
 
 fn begin(inner: &Inner) -> Result<Side> {
@@ -110,15 +112,19 @@ fn rights(inner: &Inner, process_security: bool) -> WriteRights {
     WriteRights {
         security,
         ea: inner.restore_intent || access.contains(Access::FILE_WRITE_EA),
-        data: inner.restore_intent || access.intersects(Access::FILE_WRITE_DATA | Access::FILE_APPEND_DATA),
+        data: inner.restore_intent || access.contains(Access::FILE_WRITE_DATA),
     }
 }
 
-/// Runs `with` a report to whoever listens.
-pub(super) fn with_report<T>(inner: &Inner, with: impl FnOnce(&FileReport<'_>) -> T) -> T {
-    let path = Path::new(inner.file.path());
-    match &inner.report {
-        Some(report) => with(&FileReport { to: &**report, path }),
+/// Runs `with` a report on the file at `path` to whoever listens.
+pub(super) fn with_report<T>(
+    path: &str,
+    listener: Option<&(dyn Report + Send)>,
+    with: impl FnOnce(&FileReport<'_>) -> T,
+) -> T {
+    let path = Path::new(path);
+    match listener {
+        Some(to) => with(&FileReport { to, path }),
         None => with(&FileReport { to: &Unheard, path }),
     }
 }

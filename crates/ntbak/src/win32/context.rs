@@ -1,9 +1,12 @@
 //! The context of a backup or restore: what `lpContext` points to.
 
+use std::sync::Arc;
+
 use ntbak_wire::Win32Error;
 
 use crate::backup_stream::BackupReader;
 use crate::error::{Error, Result};
+use crate::report::Report;
 use crate::restore_stream::BackupWriter;
 use crate::source::FileSource;
 use crate::win32::Handle;
@@ -16,7 +19,10 @@ use crate::win32::Handle;
 pub struct Context(pub(super) Option<Box<Open>>);
 
 pub(super) struct Open {
-    pub(super) handle: Handle,
+    /// The handle by its number only: a context that is not freed must not keep the file open.
+    handle: u64,
+    pub(super) path: String,
+    pub(super) report: Option<Arc<dyn Report + Send>>,
     pub(super) side: Side,
 }
 
@@ -40,9 +46,13 @@ impl Context {
     ) -> Result<&mut Side> {
         let open = match &mut self.0 {
             Some(open) => open,
-            empty => empty.insert(Box::new(Open { handle: handle.clone(), side: begin()? })),
+            empty => {
+                let (inner, side) = (handle.inner(), begin()?);
+                let (path, report) = (handle.path().to_owned(), inner.report.clone());
+                empty.insert(Box::new(Open { handle: inner.id, path, report, side }))
+            }
         };
-        if open.handle.inner().id != handle.inner().id {
+        if open.handle != handle.inner().id {
             return Err(wrong("the context belongs to another handle"));
         }
         Ok(&mut open.side)

@@ -21,6 +21,12 @@ impl Volume for HostVolume {
     fn open(&self, request: &OpenRequest<'_>) -> Result<Opened> {
         let (path, named_stream) = split_stream(request.path);
         let opening = |error: io::Error| Error::io("opening", error);
+        if named_stream && request.disposition != Disposition::OpenExisting {
+            return Err(Error::new(
+                Win32Error::NOT_SUPPORTED,
+                "a stream can only be opened, not made or emptied",
+            ));
+        }
         let found = if request.open_reparse_point { fs::symlink_metadata(path) } else { fs::metadata(path) };
         let metadata = match (found, request.disposition) {
             (Ok(_), Disposition::CreateNew) => {

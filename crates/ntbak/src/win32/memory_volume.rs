@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ntbak_wire::object_id::ObjectId;
 use ntbak_wire::reparse::{ReparseBuffer, Target};
-use ntbak_wire::{FileAttributes, Win32Error};
+use ntbak_wire::stream::StreamName;
+use ntbak_wire::{FileAttributes, Name, Win32Error};
 
 use crate::error::{Error, Result};
 use crate::memory::{MemoryFile, SharedFile};
-use crate::sink::{FileSink, MemorySink};
+use crate::sink::{FileSink, MemorySink, Neighbours};
 use crate::source::{FileSource, MemorySource};
 use crate::win32::{Disposition, Identity, OpenFile, OpenRequest, Opened, Volume};
 
@@ -72,27 +74,22 @@ fn normal(path: &str) -> String {
 
 impl Volume for MemoryVolume {
     fn open(&self, request: &OpenRequest<'_>) -> Result<Opened> {
-        let (path, stream) = match normal(request.path).split_once(':') {
-            Some((path, stream)) => (path.to_owned(), Some(stream.to_owned())),
-            None => (normal(request.path), None),
+        let typed = normal(request.path);
+        let (path, stream) = match typed.split_once(':') {
+            Some((path, stream)) => (path.to_owned(), Some(stream)),
+            None => (typed.clone(), None),
         };
-        let mut path = path;
-        if !request.open_reparse_point {
-            let mut followed = 0;
-            while let Some(target) = self.target(&path)? {
-                followed += 1;
-                if followed > MAX_LINKS {
-                    return Err(Error::new(Win32Error::PATH_NOT_FOUND, "the links lead in a circle"));
-                }
-                path = target;
-            }
+        let path = if request.open_reparse_point { path } else { self.follow(path)? };
+        if let Some(stream) = stream {
+            return self.open_stream(path, stream, request.disposition);
         }
-        let missing = || Error::new(Win32Error::FILE_NOT_FOUND, "the file is not there");
         let file = match (self.get(&path), request.disposition) {
             (Some(_), Disposition::CreateNew) => {
                 return Err(Error::new(Win32Error::FILE_EXISTS, "the file exists already"));
             }
-            (None, Disposition::OpenExisting | Disposition::TruncateExisting) => return Err(missing()),
+            (None, Disposition::OpenExisting | Disposition::TruncateExisting) => {
+                return Err(Error::new(Win32Error::FILE_NOT_FOUND, "the file is not there"));
+            }
             (None, _) => self.insert(&path, MemoryFile::file()),
             (Some(file), disposition) => {
                 let is_directory = file.read().info.attributes.is_directory();
@@ -108,9 +105,40 @@ impl Volume for MemoryVolume {
                 file
             }
         };
-        let identity = Identity(std::ptr::from_ref(&*file.read()).addr() as u64, 0);
-        let file: Arc<dyn OpenFile> = Arc::new(MemoryOpen { path, file });
-        Ok(Opened { file, identity, named_stream: stream.is_some() })
+        Ok(self.opened(path, file, false))
+    }
+}
+
+impl MemoryVolume {
+    /// The path behind the links at the end of `path`.
+    fn follow(&self, mut path: String) -> Result<String> {
+        for _ in 0..MAX_LINKS {
+            match self.target(&path)? {
+                Some(target) => path = target,
+                None => return Ok(path),
+            }
+        }
+        Err(Error::new(Win32Error::PATH_NOT_FOUND, "the links lead in a circle"))
+    }
+
+    /// Opens an alternate data stream that is there. The backup functions refuse such a handle, so that none is made.
+    fn open_stream(&self, path: String, stream: &str, disposition: Disposition) -> Result<Opened> {
+        if disposition != Disposition::OpenExisting {
+            return Err(Error::new(
+                Win32Error::NOT_SUPPORTED,
+                "a stream can only be opened, not made or emptied",
+            ));
+        }
+        let name = StreamName::from_wire(&Name::from(format!(":{stream}").as_str()))?;
+        let file = self.get(&path).filter(|file| file.read().stream(Some(&name)).is_some());
+        let file = file.ok_or_else(|| Error::new(Win32Error::FILE_NOT_FOUND, "the stream is not there"))?;
+        Ok(self.opened(path, file, true))
+    }
+
+    fn opened(&self, path: String, file: SharedFile, named_stream: bool) -> Opened {
+        let identity = Identity(0, file.address());
+        let file = Arc::new(MemoryOpen { path, file, volume: self.clone() });
+        Opened { file, identity, named_stream }
     }
 }
 
@@ -127,6 +155,7 @@ fn empty(file: &mut MemoryFile, overwrite: bool) {
 struct MemoryOpen {
     path: String,
     file: SharedFile,
+    volume: MemoryVolume,
 }
 
 impl OpenFile for MemoryOpen {
@@ -139,6 +168,13 @@ impl OpenFile for MemoryOpen {
     }
 
     fn sink(&self) -> Result<Box<dyn FileSink>> {
-        Ok(Box::new(MemorySink::in_place(self.file.clone())))
+        let (volume, this) = (self.volume.clone(), self.file.clone());
+        let in_use = move |id: &ObjectId| {
+            let files = volume.lock();
+            let mut others = files.values().filter(|file| !file.is(&this));
+            // The first 16 bytes are the id; the others say where it was born.
+            others.any(|file| file.read().object_id.is_some_and(|other| other.guids()[0] == id.guids()[0]))
+        };
+        Ok(Box::new(MemorySink::in_place(self.file.clone()).among(Neighbours(Box::new(in_use)))))
     }
 }
