@@ -137,7 +137,7 @@ pub(crate) enum StreamCommand {
 
 /// Which stream is extracted.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(id = "what", required = true, multiple = false)]
 pub(crate) struct Extract {
     /// The unnamed data stream, with its holes.
     #[arg(long)]

@@ -27,7 +27,7 @@ fn explain(kind: SmallKind, payload: &[u8]) -> ntbak_wire::Result<Vec<String>> {
             let list = ea::parse_full(payload)?;
             list.iter()
                 .map(|ea| {
-                    let name = String::from_utf8_lossy(&ea.name).into_owned();
+                    let name = ntbak_wire::Name::from(&*String::from_utf8_lossy(&ea.name));
                     let need = if ea.is_needed() { ", NEED_EA" } else { "" };
                     let meaning = ea::describe(&ea).unwrap_or_else(|| value(&ea.value));
                     format!("{name} ({} bytes{need}): {meaning}", ea.value.len())

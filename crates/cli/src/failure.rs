@@ -1,7 +1,7 @@
 //! Why a command ended early, as the user sees it.
 
 use std::fmt::Display;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 /// A failure, with its exit code: 1, or 2 for wrong usage.
@@ -35,7 +35,7 @@ impl Failure {
             Self::Library(error) => {
                 complain(error);
                 if let Some(advice) = error.advice() {
-                    eprintln!("  {advice}");
+                    let _ = writeln!(io::stderr(), "  {advice}");
                 }
             }
             Self::Io { doing, error } => complain(format_args!("{doing}: {error}")),
@@ -46,7 +46,7 @@ impl Failure {
 
 /// A line on standard error with our name before it.
 pub(crate) fn complain(what: impl Display) {
-    eprintln!("ntbak: {what}");
+    let _ = writeln!(io::stderr(), "ntbak: {what}");
 }
 
 impl From<ntbak::Error> for Failure {

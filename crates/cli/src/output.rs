@@ -20,9 +20,12 @@ impl Output {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return Ok(Self::Stdout(io::stdout().lock()));
         };
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.part", std::process::id()));
-        let temporary = path.with_file_name(name);
+        if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            let file = File::options().write(true).open(path);
+            let file = file.map_err(|error| Failure::io(format!("{}: opening", path.display()), error))?;
+            return Ok(Self::File { file, temporary: PathBuf::new(), path: path.to_owned() });
+        }
+        let temporary = path.with_file_name(format!(".ntbak-{}.part", std::process::id()));
         let file = File::options().write(true).create_new(true).open(&temporary);
         let file =
             file.map_err(|error| Failure::io(format!("{}: making the file", path.display()), error))?;
@@ -55,6 +58,7 @@ impl Output {
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         let done = match &mut self {
             Self::Stdout(stdout) => stdout.flush(),
+            Self::File { temporary, .. } if temporary.as_os_str().is_empty() => Ok(()),
             Self::File { temporary, path, .. } => fs::rename(temporary, path),
         };
         done.map_err(|error| self.fault("completing", error))

@@ -65,7 +65,7 @@ impl Reporter {
             1 => ", 1 note".to_owned(),
             notes => format!(", {notes} notes"),
         };
-        if let Some(what) = what.or((state.losses > 0).then_some("finished"))
+        if let Some(what) = what
             && !self.quiet
         {
             complain(format_args!("{what}: {lost}{notes}"));

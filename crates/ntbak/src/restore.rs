@@ -84,6 +84,8 @@ impl Restore {
                 && self.sink.is_directory()
                 && self.head.extents == Extents::Unknown
             {
+                // Once is enough.
+                self.head.extents = Extents::All;
                 return Err(no_unnamed_stream());
             }
             return Ok(());

@@ -43,6 +43,10 @@ pub enum Format {
     Name,
     /// A side file.
     SideFile,
+    /// Samba's `security.NTACL`.
+    NtAcl,
+    /// Samba's `user.DOSATTRIB`.
+    DosAttrib,
 }
 
 /// What is wrong at the place of an [`Error`].
@@ -137,9 +141,8 @@ impl Error {
             (Format::EaList, _) => Win32Error::EA_LIST_INCONSISTENT,
             (Format::Reparse, Problem::Value { what: "reparse tag", .. }) => Win32Error::REPARSE_TAG_INVALID,
             (Format::Reparse, _) => Win32Error::INVALID_REPARSE_DATA,
-            (Format::BackupStream | Format::ObjectId | Format::Link | Format::SideFile, _) => {
-                Win32Error::INVALID_DATA
-            }
+            (Format::NtAcl, _) => Win32Error::INVALID_SECURITY_DESCR,
+            (_, _) => Win32Error::INVALID_DATA,
         }
     }
 }
@@ -157,6 +160,8 @@ impl fmt::Display for Format {
             Self::Link => "link target",
             Self::Name => "file name",
             Self::SideFile => "side file",
+            Self::NtAcl => "NTACL attribute",
+            Self::DosAttrib => "DOSATTRIB attribute",
         })
     }
 }

@@ -8,6 +8,7 @@ The byte formats of Windows backup, and nothing else: bytes in, values out, and 
 | [`ea`] | extended attributes, as `FILE_FULL_EA_INFORMATION` and as on disk | \[MS-FSCC\] 2.4.16 |
 | [`reparse`] | reparse buffers, their tags, targets and names | \[MS-FSCC\] 2.1.2 |
 | [`object_id`], [`link`] | the payloads of `OBJECT_ID` and `LINK` streams | \[MS-FSCC\] 2.1.3 |
+| [`samba`] | how Samba keeps Windows' facts in extended attributes | Samba's IDL |
 | [`side`] | the side file, for what a Linux file system has no place for | this crate |
 | [`record`] | what travels between a source and a sink: the vocabulary of the engine | |
 | [`name`], [`filetime`], [`attributes`], [`win32`] | UTF-16 names, times, attributes, error numbers | |
@@ -45,6 +46,7 @@ pub mod name;
 pub mod object_id;
 pub mod record;
 pub mod reparse;
+pub mod samba;
 pub mod security;
 pub mod side;
 pub mod stream;

@@ -115,6 +115,8 @@ pub struct FileInfo {
     pub link_count: u32,
     /// A directory whose names differ by case.
     pub case_sensitive: bool,
+    /// The permission bits of a file on Linux, which no Windows file has.
+    pub unix_mode: Option<u32>,
 }
 
 impl FileInfo {

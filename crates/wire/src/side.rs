@@ -26,6 +26,7 @@ All numbers are little-endian. Facts by tag:
 | 7 | the directory is case-sensitive; no value |
 | 8 | valid data length of the unnamed stream, u64 |
 | 9 | flags of the unnamed stream ([`StreamFlags`]), u8 |
+| 10 | a named stream: valid data length u64 (all ones: the size), flags u8, name in UTF-16LE; once for each stream |
 
 Facts 8 and 9 hang on the content: they hold only while the owner still has the size and modification time of the head.
 Tags that a reader does not know are kept.
@@ -71,6 +72,8 @@ pub struct SideHead {
     pub vdl: Option<u64>,
     /// How the unnamed stream is stored.
     pub flags: StreamFlags,
+    /// What the backup stream does not say of named streams: name, valid data length when below the size, flags.
+    pub streams: Vec<(Name, Option<u64>, StreamFlags)>,
     /// Facts that this version does not know, by tag.
     pub unknown: Vec<(u16, Vec<u8>)>,
 }
@@ -102,6 +105,7 @@ const SHORT_NAME: u16 = 6;
 const CASE_SENSITIVE: u16 = 7;
 const VDL: u16 = 8;
 const FLAGS: u16 = 9;
+const STREAM: u16 = 10;
 
 impl SideHead {
     /// Whether there is any fact in it.
@@ -110,6 +114,12 @@ impl SideHead {
         let bare =
             Self { owner: self.owner.clone(), size: self.size, modified: self.modified, ..Self::default() };
         *self != bare
+    }
+
+    /// Drops what hangs on the content.
+    pub fn forget_content(&mut self) {
+        (self.vdl, self.flags) = (None, StreamFlags::empty());
+        (self.times.written, self.times.accessed, self.times.changed) = (None, None, None);
     }
 
     /// The bytes of the head; the backup stream follows.
@@ -151,6 +161,10 @@ impl SideHead {
         }
         if !self.flags.is_empty() {
             put(FLAGS, &[self.flags.bits()]);
+        }
+        for (name, vdl, flags) in &self.streams {
+            let vdl = vdl.unwrap_or(u64::MAX).to_le_bytes();
+            put(STREAM, &[&vdl[..], &[flags.bits()], &name.to_utf16_le()].concat());
         }
         for (tag, value) in &self.unknown {
             put(*tag, value);
@@ -230,6 +244,12 @@ impl SideHead {
             CASE_SENSITIVE => self.case_sensitive = true,
             VDL => self.vdl = Some(u64::from_le_bytes(exact(value)?)),
             FLAGS => self.flags = StreamFlags::from_bits_retain(exact::<1>(value)?[0]),
+            STREAM => {
+                let (vdl, rest) = value.split_first_chunk()?;
+                let (flags, name) = rest.split_first()?;
+                let vdl = Some(u64::from_le_bytes(*vdl)).filter(|vdl| *vdl != u64::MAX);
+                self.streams.push((Name::from_utf16_le(name)?, vdl, StreamFlags::from_bits_retain(*flags)));
+            }
             _ => self.unknown.push((tag, value.to_vec())),
         }
         Some(())
@@ -253,6 +273,7 @@ mod tests {
             case_sensitive: true,
             vdl: Some(7),
             flags: StreamFlags::SPARSE,
+            streams: vec![(Name::from("ads"), Some(3), StreamFlags::COMPRESSED)],
             unknown: vec![(900, b"later".to_vec())],
         }
     }

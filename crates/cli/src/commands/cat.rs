@@ -10,8 +10,14 @@ use crate::report::Reporter;
 pub(crate) fn run(typed: &Path, reporter: &Reporter) -> Done {
     let location = Location::parse(typed);
     let source = ntbak::place::open(&location.path)?;
-    source.remarks(&report_on(reporter, &location.path))?;
-    let stream = location.find_stream(&*source)?;
+    let stream = match location.find_stream(&*source) {
+        Ok(stream) => stream,
+        // Why it is not there, if it is known.
+        Err(failure) => {
+            source.remarks(&report_on(reporter, &location.path))?;
+            return Err(failure);
+        }
+    };
     let mut output = Output::open(None)?;
     let (mut buffer, mut offset) = (vec![0; 1 << 20], 0);
     loop {

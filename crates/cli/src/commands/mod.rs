@@ -8,6 +8,7 @@ use ntbak::FileReport;
 
 use crate::args::{Cli, Command, StreamCommand};
 use crate::failure::Failure;
+use crate::output::Output;
 use crate::report::Reporter;
 
 mod cat;
@@ -54,7 +55,8 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
     let done = match done {
         Ok(done) => done,
         Err(failure) => {
-            reporter.finish(None)?;
+            // What went wrong is more than that it could not be written down.
+            let _ = reporter.finish(None);
             return Err(failure);
         }
     };
@@ -72,13 +74,42 @@ pub(crate) fn count(number: u64, what: &str) -> String {
 }
 
 fn completions(shell: clap_complete::Shell) -> Done {
-    clap_complete::generate(shell, &mut Cli::command(), "ntbak", &mut std::io::stdout().lock());
-    Ok(None)
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ntbak", &mut text);
+    show(&text)
 }
 
+/// One page: the command, and each of its subcommands with its help.
 fn man() -> Done {
-    let page = clap_mangen::Man::new(Cli::command());
-    page.render(&mut std::io::stdout().lock())
-        .map_err(|error| Failure::io("standard output: writing", error))?;
+    let mut command = Cli::command();
+    command.build();
+    let mut page = Vec::new();
+    let main = clap_mangen::Man::new(command.clone());
+    let rendered = main
+        .render_title(&mut page)
+        .and_then(|()| main.render_name_section(&mut page))
+        .and_then(|()| main.render_description_section(&mut page));
+    rendered.map_err(|error| Failure::io("rendering the manual page", error))?;
+    let mut pages = vec![command];
+    while let Some(mut command) = pages.pop() {
+        let mut below: Vec<_> =
+            command.get_subcommands().filter(|sub| sub.get_name() != "help").cloned().collect();
+        below.reverse();
+        pages.extend(below);
+        let name = command.get_bin_name().unwrap_or_default().to_uppercase();
+        let help = command.render_long_help().to_string();
+        let help: String = help
+            .lines()
+            .map(|line| format!("\\&{}\n", line.replace('\\', "\\e").replace('-', "\\-")))
+            .collect();
+        page.extend_from_slice(format!(".SH {name}\n.nf\n{help}.fi\n").as_bytes());
+    }
+    show(&page)
+}
+
+fn show(text: &[u8]) -> Done {
+    let mut output = Output::open(None)?;
+    output.write(text)?;
+    output.finish()?;
     Ok(None)
 }

@@ -62,9 +62,19 @@ fn content(input: &mut Input, name: Option<&StreamName>, output: Output) -> Resu
     loop {
         let mut bytes = input.read()?;
         let ended = bytes.is_empty();
-        while let Some(decoded) = decoder.next(&mut bytes)? {
-            if let Decoded::Record(record) = decoded {
-                content.put(&record, |name| ntbak::memory::StreamKey::of(name) == wanted)?;
+        loop {
+            let error = match decoder.next(&mut bytes) {
+                Ok(None) => break,
+                Ok(Some(Decoded::Ignored(_))) => continue,
+                Ok(Some(Decoded::Record(record))) => {
+                    content.put(&record, |name| ntbak::memory::StreamKey::of(name) == wanted)?;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            // A stream of a kind that nobody knows is not the one that is wanted.
+            if !matches!(decoder.current().0.id, StreamId::Unknown(_)) {
+                return Err(error.into());
             }
         }
         if ended {

@@ -22,14 +22,15 @@ pub(crate) struct Options {
 
 pub(crate) fn run(path: &Path, options: Options, reporter: &Reporter) -> Done {
     let exists = fs::symlink_metadata(path).is_ok();
-    let written = write(path, &options, exists, reporter);
-    if exists && written.is_err() {
+    let mut begun = false;
+    let written = write(path, &options, exists, reporter, &mut begun);
+    if exists && begun && written.is_err() {
         complain(format_args!("{}: it was there before and is partly written now", path.display()));
     }
     written
 }
 
-fn write(path: &Path, options: &Options, exists: bool, reporter: &Reporter) -> Done {
+fn write(path: &Path, options: &Options, exists: bool, reporter: &Reporter, begun: &mut bool) -> Done {
     let sink = if exists { place::in_place(path)? } else { place::stage(path, options.directory)? };
     if options.directory && !sink.is_directory() {
         return Err(Failure::Usage(format!("{}: it is there and not a directory", path.display())));
@@ -47,6 +48,7 @@ fn write(path: &Path, options: &Options, exists: bool, reporter: &Reporter) -> D
         if bytes.is_empty() {
             break;
         }
+        *begun = true;
         let len = bytes.len() as u64;
         writer.write(bytes, rights, &report).map_err(|(_, error)| error.at_path(path))?;
         total += len;

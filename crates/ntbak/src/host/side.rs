@@ -1,10 +1,11 @@
 //! Side files on disk: finding, indexing and replacing them. Their format is [`ntbak_wire::side`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
+use ntbak_wire::Win32Error;
 use ntbak_wire::record::{Extent, Extents, SmallKind, StreamFlags, StreamHead};
 use ntbak_wire::side::{self, SideHead};
 use ntbak_wire::stream::{Decoder, Event, Header, StreamAttributes, StreamId, sparse};
@@ -21,11 +22,18 @@ pub(crate) fn file_name(owner: &OsStr) -> OsString {
     digest.get(..32).unwrap_or_default().into()
 }
 
-/// Opens the directory of side files in `dir`; `None` when there is none.
-pub(crate) fn open_directory(dir: impl AsFd) -> Result<Option<OwnedFd>> {
+/// Opens the directory of side files in `dir`; `None` when there is none, or when it belongs to neither us, nor root, nor
+/// the owner of the directory or the file (`owner`): where many may write, a side file could be planted.
+pub(crate) fn open_directory(dir: impl AsFd, owner: Option<u32>) -> Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::openat(dir, side::DIRECTORY, flags, Mode::empty()) {
-        Ok(fd) => Ok(Some(fd)),
+    match rustix::fs::openat(&dir, side::DIRECTORY, flags, Mode::empty()) {
+        Ok(fd) => {
+            let uid = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).map_or(None, |stat| Some(stat.st_uid));
+            let side = uid(fd.as_fd());
+            let trusted = [uid(dir.as_fd()), Some(0), Some(rustix::process::geteuid().as_raw()), owner];
+            let trusted = side.is_some() && trusted.contains(&side);
+            Ok(trusted.then_some(fd))
+        }
         // What is no directory of ours holds no side files.
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
         Err(error) => Err(Error::io(format!("opening {}", side::DIRECTORY), error)),
@@ -38,13 +46,16 @@ pub(crate) fn make_directory(dir: impl AsFd) -> Result<OwnedFd> {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(Error::io(format!("making {}", side::DIRECTORY), error)),
     }
-    let made = open_directory(&dir)?;
-    made.ok_or_else(|| Error::io(format!("{} is not a directory of ntbak's", side::DIRECTORY), Errno::NOTDIR))
+    let made = open_directory(&dir, None)?;
+    made.ok_or_else(|| {
+        let why = format!("{} is there and is no directory, or another user's", side::DIRECTORY);
+        Error::new(Win32Error::ACCESS_DENIED, why)
+    })
 }
 
 /// Removes the side file of this name, and the directory when it was the last.
 pub(crate) fn remove(dir: impl AsFd, name: &OsStr) -> Result<()> {
-    let Some(side) = open_directory(&dir)? else { return Ok(()) };
+    let Some(side) = open_directory(&dir, None)? else { return Ok(()) };
     match rustix::fs::unlinkat(side, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(error) => return Err(Error::io("removing the side file that is there", error)),
@@ -60,6 +71,8 @@ pub(crate) struct SideFile {
     pub(crate) head: SideHead,
     pub(crate) small: Vec<(SmallKind, Place)>,
     pub(crate) streams: Vec<SideStream>,
+    /// Streams whose kind this version does not know, by number.
+    pub(crate) unknown: Vec<u32>,
 }
 
 /// A range of bytes in a side file.
@@ -73,15 +86,15 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct SideStream {
     pub(crate) head: StreamHead,
-    /// Where its pieces are: extent in the stream, and offset in the file.
-    pub(crate) pieces: Vec<(Extent, u64)>,
+    /// Where its pieces are, by their offsets in the stream: length, and offset in the file. They do not overlap.
+    pieces: BTreeMap<u64, (u64, u64)>,
     replaced: bool,
 }
 
 impl SideFile {
-    /// Opens the side file of `owner` under `name`; `None` when there is none, or when it is that of another file.
-    pub(crate) fn open(dir: impl AsFd, name: &OsStr, owner: &OsStr) -> Result<Option<Self>> {
-        let Some(side) = open_directory(dir)? else { return Ok(None) };
+    /// Opens the side file of `owner`, who has this user id, under `name`; `None` when there is none, or when it is that of another file.
+    pub(crate) fn open(dir: impl AsFd, name: &OsStr, owner: &OsStr, uid: u32) -> Result<Option<Self>> {
+        let Some(side) = open_directory(dir, Some(uid))? else { return Ok(None) };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = match rustix::fs::openat(side, name, flags, Mode::empty()) {
             Ok(fd) => fd,
@@ -105,9 +118,10 @@ impl SideFile {
                 Err(_) => bytes.resize(bytes.len() * 4, 0),
             }
         };
-        let mut file = Self { fd, head, small: Vec::new(), streams: Vec::new() };
+        let mut file = Self { fd, head, small: Vec::new(), streams: Vec::new(), unknown: Vec::new() };
         let len = rustix::fs::fstat(&file.fd).map_err(|error| fault(error.into()))?.st_size;
         let (begin, len) = (begin as u64, u64::try_from(len).unwrap_or(0));
+        bytes.truncate(4096);
         let mut decoder = Decoder::new();
         let mut names = HashMap::new();
         loop {
@@ -135,6 +149,7 @@ impl SideFile {
         }
         decoder.finish().map_err(|error| error.at(begin))?;
         file.streams.retain(|stream| !stream.replaced);
+        file.apply_facts();
         Ok(file)
     }
 
@@ -142,12 +157,12 @@ impl SideFile {
         match header.id {
             StreamId::AlternateData => {
                 let mut head = StreamHead::plain(Some(header.stream_name()?), header.size);
-                let mut pieces = Vec::new();
+                let mut pieces = BTreeMap::new();
                 if header.attributes.contains(StreamAttributes::SPARSE) {
                     head.flags = StreamFlags::SPARSE;
                 }
                 if header.size > 0 {
-                    pieces.push((Extent { offset: 0, len: header.size }, place.offset));
+                    pieces.insert(0, (header.size, place.offset));
                 }
                 // A second stream of a name takes the place of the first, and has to be the last one for its blocks.
                 if let Some(before) = names.insert(StreamKey::of(head.name.as_ref()), self.streams.len())
@@ -163,19 +178,43 @@ impl SideFile {
                 got.map_err(|error| Error::io("reading the side file", error))?;
                 let (offset, len) =
                     (u64::from_le_bytes(offset), place.len.saturating_sub(sparse::OFFSET_LEN));
+                if offset.saturating_add(len) > ntbak_wire::stream::MAX_SIZE {
+                    return Err(Error::new(
+                        Win32Error::INVALID_DATA,
+                        "the side file has a block behind 2^63",
+                    ));
+                }
                 if let Some(stream) = self.streams.last_mut() {
                     stream.overlay(Extent { offset, len }, place.offset + sparse::OFFSET_LEN);
                 }
             }
-            id => {
-                if let Some(kind) = SmallKind::from_stream_id(id)
-                    && place.len <= kind.max_len()
-                {
-                    self.small.push((kind, place));
+            id => match SmallKind::from_stream_id(id) {
+                Some(kind) if place.len > kind.max_len() => {
+                    let why = format!("the side file has {} bytes of {}", place.len, id.name());
+                    return Err(Error::new(Win32Error::INVALID_DATA, why));
                 }
-            }
+                Some(kind) => self.small.push((kind, place)),
+                None => self.unknown.push(id.into()),
+            },
         }
         Ok(())
+    }
+
+    /// Puts what the head says of named streams to them.
+    fn apply_facts(&mut self) {
+        let facts: HashMap<_, _> = self
+            .head
+            .streams
+            .iter()
+            .map(|(name, vdl, flags)| (StreamKey::upper(name), (*vdl, *flags)))
+            .collect();
+        for stream in &mut self.streams {
+            let name = stream.head.name.as_ref().map(|name| StreamKey::upper(name.name()));
+            if let Some((vdl, flags)) = name.and_then(|name| facts.get(&name)) {
+                stream.head.flags |= *flags;
+                stream.head.vdl = vdl.unwrap_or(stream.head.size).min(stream.head.size);
+            }
+        }
     }
 
     /// A small payload; the last one of its kind.
@@ -213,29 +252,49 @@ impl SideStream {
     /// A SPARSE_BLOCK of the stream: what it covers comes from it, whatever was said before.
     fn overlay(&mut self, extent: Extent, place: u64) {
         self.head.extents = Extents::Unknown;
+        self.head.flags |= StreamFlags::SPARSE;
         self.head.size = self.head.size.max(extent.end());
         self.head.vdl = self.head.size;
         if extent.len == 0 {
             return;
         }
-        let begin = self.pieces.partition_point(|(piece, _)| piece.end() <= extent.offset);
-        let end = self.pieces.partition_point(|(piece, _)| piece.offset < extent.end());
-        let covered: Vec<_> = self.pieces.drain(begin..end).collect();
-        let mut kept = Vec::with_capacity(3);
-        if let Some((first, at)) = covered.first().filter(|(first, _)| first.offset < extent.offset) {
-            kept.push((Extent { offset: first.offset, len: extent.offset - first.offset }, *at));
+        let before = self.pieces.range(..extent.offset).next_back().map(|(offset, piece)| (*offset, *piece));
+        if let Some((offset, (len, at))) = before.filter(|(offset, (len, _))| offset + len > extent.offset) {
+            self.pieces.insert(offset, (extent.offset - offset, at));
+            self.keep_tail(offset, len, at, extent.end());
         }
-        kept.push((extent, place));
-        if let Some((last, at)) = covered.last().filter(|(last, _)| last.end() > extent.end()) {
-            let rest = Extent { offset: extent.end(), len: last.end() - extent.end() };
-            kept.push((rest, at + (rest.offset - last.offset)));
+        while let Some((offset, (len, at))) =
+            self.pieces.range(extent.offset..extent.end()).next().map(|(offset, piece)| (*offset, *piece))
+        {
+            self.pieces.remove(&offset);
+            self.keep_tail(offset, len, at, extent.end());
         }
-        self.pieces.splice(begin..begin, kept);
+        self.pieces.insert(extent.offset, (extent.len, place));
     }
 
-    /// The first piece that ends after `offset`.
+    /// What of a piece lies behind `end`.
+    fn keep_tail(&mut self, offset: u64, len: u64, at: u64, end: u64) {
+        if offset + len > end {
+            self.pieces.insert(end, (offset + len - end, at + (end - offset)));
+        }
+    }
+
+    /// The first piece that ends after `offset`, and where it is in the file.
     pub(crate) fn piece(&self, offset: u64) -> Option<(Extent, u64)> {
-        let index = self.pieces.partition_point(|(extent, _)| extent.end() <= offset);
-        self.pieces.get(index).copied()
+        let extent = |(offset, (len, at)): (&u64, &(u64, u64))| (Extent { offset: *offset, len: *len }, *at);
+        let before = self.pieces.range(..=offset).next_back().map(extent);
+        before
+            .filter(|(piece, _)| piece.end() > offset)
+            .or_else(|| self.pieces.range(offset..).next().map(extent))
+    }
+
+    /// Its ranges, those that touch each other as one.
+    pub(crate) fn next_extent(&self, from: u64) -> Option<Extent> {
+        let offset = self.piece(from)?.0.offset.max(from);
+        let mut end = offset;
+        while let Some((piece, _)) = self.piece(end).filter(|(piece, _)| piece.offset <= end) {
+            end = piece.end();
+        }
+        Some(Extent { offset, len: end - offset })
     }
 }

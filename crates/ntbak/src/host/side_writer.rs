@@ -2,9 +2,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use ntbak_wire::record::{Extents, Record, SmallKind};
-use ntbak_wire::side;
+use ntbak_wire::side::{self, SideHead};
 use ntbak_wire::stream::RecordEncoder;
 use rustix::fs::{AtFlags, Mode, OFlags};
 
@@ -40,6 +41,10 @@ impl SideWriter {
         Ok(Self { parent, dir, name, fd, len: 0, published: false })
     }
 
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         write_all(self.fd.as_fd(), self.len, bytes)?;
         self.len += bytes.len() as u64;
@@ -53,15 +58,26 @@ impl SideWriter {
         self.append(&bytes)
     }
 
+    /// Everything of another side file, for an owner of another name.
+    pub(crate) fn append_side(&mut self, from: &SideFile, owner: &OsStr) -> Result<()> {
+        self.append(&SideHead { owner: owner.as_bytes().to_vec(), ..from.head.clone() }.encode())?;
+        for kind in SmallKind::ALL {
+            self.append_small(kind, from.small(kind)?.as_ref())?;
+        }
+        from.streams.iter().try_for_each(|stream| self.append_stream(from, stream))
+    }
+
     /// A named stream of another side file.
     pub(crate) fn append_stream(&mut self, from: &SideFile, stream: &SideStream) -> Result<()> {
         let mut encoder = RecordEncoder::new();
         let mut bytes = Vec::new();
         encoder.put(&Record::Stream(&stream.head), &mut bytes)?;
         let mut buffer = vec![0; CHUNK];
-        for (extent, _) in &stream.pieces {
+        let mut next = 0;
+        while let Some(extent) = stream.next_extent(next) {
+            next = extent.end();
             if stream.head.extents != Extents::All {
-                encoder.put(&Record::Block(*extent), &mut bytes)?;
+                encoder.put(&Record::Block(extent), &mut bytes)?;
             }
             let mut offset = extent.offset;
             while offset < extent.end() {
@@ -81,12 +97,13 @@ impl SideWriter {
         self.append(&bytes)
     }
 
-    /// All of another one.
-    pub(crate) fn append_all(&mut self, spool: &Self) -> Result<()> {
+    /// The first bytes of another one.
+    pub(crate) fn append_from(&mut self, spool: &Self, len: u64) -> Result<()> {
         let mut buffer = vec![0; CHUNK];
         let mut offset = 0;
-        while offset < spool.len {
-            let got = read_at(&spool.fd, offset, &mut buffer);
+        while offset < len {
+            let want = usize::try_from(len - offset).map_or(CHUNK, |rest| rest.min(CHUNK));
+            let got = read_at(&spool.fd, offset, buffer.get_mut(..want).unwrap_or_default());
             let got = got.map_err(|error| Error::io("reading the spooled streams", error))?;
             if got == 0 {
                 return Err(Error::io("reading the spooled streams", std::io::ErrorKind::UnexpectedEof));

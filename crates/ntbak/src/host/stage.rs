@@ -74,6 +74,19 @@ impl Stage {
         Ok(())
     }
 
+    /// Puts a symbolic link in the place of the new file, which is empty.
+    pub(crate) fn replace_by_symlink(&mut self, target: &OsStr) -> Result<()> {
+        let link = temporary_name();
+        rustix::fs::symlinkat(target, &self.spot.dir, &link)
+            .map_err(|error| Error::io("making a symbolic link", error).at_path(&self.spot.path))?;
+        let flags = if self.directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        if let Some(before) = self.temporary.replace(link) {
+            // It is only a left-over when this fails: the link is there.
+            let _ = rustix::fs::unlinkat(&self.spot.dir, before, flags);
+        }
+        Ok(())
+    }
+
     /// Gives the file its name, in place of what had it.
     pub(crate) fn publish(&mut self) -> Result<()> {
         let Some(temporary) = &self.temporary else { return Ok(()) };
@@ -93,6 +106,14 @@ impl Drop for Stage {
         // A directory with a reparse point counts as a file on ntfs-3g.
         let gone = rustix::fs::unlinkat(&self.spot.dir, temporary, AtFlags::empty());
         if gone.is_err() && self.directory {
+            if let Ok(dir) = rustix::fs::openat(
+                &self.spot.dir,
+                temporary,
+                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                Mode::empty(),
+            ) {
+                let _ = crate::host::side::remove(&dir, ntbak_wire::side::SELF.as_ref());
+            }
             let _ = rustix::fs::unlinkat(&self.spot.dir, temporary, AtFlags::REMOVEDIR);
         }
     }

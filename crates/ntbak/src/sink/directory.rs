@@ -11,10 +11,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use ntbak_wire::object_id::ObjectId;
-use ntbak_wire::record::{FileInfo, Record, SmallKind, StreamHead, Times};
+use ntbak_wire::record::{FileInfo, Record, SmallKind, StreamFlags, StreamHead, Times};
+use ntbak_wire::reparse::{self, ReparseBuffer};
 use ntbak_wire::side::{self, SideHead};
 use ntbak_wire::stream::{RecordEncoder, sparse};
-use ntbak_wire::{FileTime, Win32Error, ea};
+use ntbak_wire::{FileAttributes, FileTime, Name, Win32Error, ea};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 
 use crate::capability::{Capabilities, Facts};
@@ -26,12 +27,14 @@ use crate::host::side_writer::SideWriter;
 use crate::host::stage::{self, Stage};
 use crate::memory::StreamKey;
 use crate::report::FileReport;
-use crate::sink::FileSink;
+use crate::sink::{FileSink, check_reparse};
 use crate::source::{modified, size};
 
 /// Writes a file or directory on a Linux file system, with a side file for what that has no place for.
 #[derive(Debug)]
 pub struct DirectorySink {
+    /// The named streams so far, as a backup stream in a file of its own. Dropped before the target, which it may be in.
+    spool: Option<SideWriter>,
     target: Target,
     capabilities: Capabilities,
     directory: bool,
@@ -40,13 +43,20 @@ pub struct DirectorySink {
     unnamed: Option<StreamHead>,
     content: Option<ContentWriter>,
     small: BTreeMap<SmallKind, Vec<u8>>,
-    /// The named streams so far, as a backup stream in a file of its own.
-    spool: Option<SideWriter>,
+    /// Bytes of the spool up to the last stream that is whole.
+    whole: u64,
+    /// It has become a symbolic link.
+    is_symlink: bool,
+    /// The file has become a hard link to this one.
+    link_target: Option<Spot>,
     encoder: RecordEncoder,
     /// Where content of the named stream has come to, when it comes without blocks.
     next: Option<u64>,
     bytes: Vec<u8>,
     names: HashSet<StreamKey>,
+    current: StreamKey,
+    /// What the backup stream does not say of the named streams.
+    facts: Vec<(Name, Option<u64>, StreamFlags)>,
     /// In place: the side file that is there.
     before: Option<SideFile>,
     finished: bool,
@@ -61,6 +71,10 @@ enum Target {
 impl DirectorySink {
     /// A new file or directory at `spot`, in place of what is there.
     pub(crate) fn stage(spot: Spot, directory: bool) -> Result<Self> {
+        if spot.name == side::DIRECTORY {
+            return Err(Error::new(Win32Error::INVALID_NAME, "that name is taken by the side files")
+                .at_path(&spot.path));
+        }
         let mode = if directory { 0o777 } else { 0o666 };
         let stage = Stage::new(spot, directory, Mode::from_raw_mode(mode))?;
         Ok(Self::new(Target::Staged(stage), directory, None))
@@ -80,7 +94,12 @@ impl DirectorySink {
         };
         let mut sink = Self::new(Target::InPlace(spot), directory, None);
         let (home, name, owner) = sink.side()?;
-        sink.before = SideFile::open(&home, &name, &owner)?;
+        sink.before = SideFile::open(&home, &name, &owner, stat.st_uid)?;
+        if let Some(before) = &mut sink.before
+            && (before.head.size, before.head.modified) != (size(&stat), modified(&stat))
+        {
+            before.head.forget_content();
+        }
         Ok(sink)
     }
 
@@ -104,10 +123,15 @@ impl DirectorySink {
             content: None,
             small: BTreeMap::new(),
             spool: None,
+            whole: 0,
+            is_symlink: false,
+            link_target: None,
             encoder: RecordEncoder::new(),
             next: None,
             bytes: Vec::new(),
             names: HashSet::new(),
+            current: StreamKey::default(),
+            facts: Vec::new(),
             before,
             finished: false,
         }
@@ -136,7 +160,7 @@ impl DirectorySink {
 
     /// The directory whose side files are meant, the name of this one, and its owner's name.
     fn side(&self) -> Result<(OwnedFd, OsString, OsString)> {
-        if self.directory {
+        if self.directory && !self.is_symlink {
             let dir = self.node()?.open_content(OFlags::RDONLY | OFlags::DIRECTORY);
             let dir = dir.map_err(|error| Error::io("opening the directory", error))?;
             return Ok((dir, side::SELF.into(), side::SELF.into()));
@@ -156,7 +180,14 @@ impl DirectorySink {
             unnamed.flags |= flags.unwrap_or_default();
             return Ok(());
         }
-        self.names.insert(StreamKey::of(head.name.as_ref()));
+        self.current = StreamKey::of(head.name.as_ref());
+        if let Some(name) = &head.name
+            && !head.amend
+        {
+            // The backup stream says by itself that a stream is sparse.
+            let vdl = (head.vdl < head.size).then_some(head.vdl);
+            self.facts.push((name.name().clone(), vdl, head.flags - StreamFlags::SPARSE));
+        }
         self.next = (!sparse::is_in_blocks(head) && !head.amend).then_some(0);
         self.encode(&Record::Stream(head))
     }
@@ -205,15 +236,26 @@ impl DirectorySink {
                 ea::merge(&mine.or(before).unwrap_or_default(), payload)?
             }
             SmallKind::ObjectId => {
-                let differs = before
-                    .as_deref()
-                    .map(ObjectId::parse)
-                    .transpose()?
-                    .is_some_and(|id| id.as_bytes() != payload);
+                let id = ObjectId::parse(payload)?;
+                let differs =
+                    before.as_deref().map(ObjectId::parse).transpose()?.is_some_and(|before| before != id);
                 if differs && !self.small.contains_key(&kind) {
                     return Err(Error::new(Win32Error::ALREADY_EXISTS, "the file has an object id already"));
                 }
                 ObjectId::parse(payload)?.as_bytes().to_vec()
+            }
+            SmallKind::Reparse => {
+                let existing = self.small.get(&kind).cloned().or(before);
+                let existing = existing.as_deref().map(ReparseBuffer::parse).transpose()?;
+                let stat = self.node()?.stat().map_err(|error| Error::io("looking at it", error))?;
+                let state = reparse::File {
+                    is_directory: self.directory,
+                    has_children: false,
+                    has_data: size(&stat) > 0,
+                    existing: existing.map(|buffer| (buffer.tag(), buffer.guid())),
+                };
+                check_reparse(payload, state)?;
+                payload.to_vec()
             }
             _ => payload.to_vec(),
         };
@@ -237,6 +279,22 @@ impl DirectorySink {
             head.short_name = info.short_name().cloned();
             head.case_sensitive = info.case_sensitive;
         }
+        if self.unnamed.is_some() && self.info.is_none() {
+            head.forget_content();
+        }
+        if let (Some(attributes), None) = (&mut head.attributes, &self.info) {
+            if let Some(unnamed) = &self.unnamed {
+                attributes.set(FileAttributes::SPARSE_FILE, unnamed.flags.contains(StreamFlags::SPARSE));
+            }
+            if self.small.contains_key(&SmallKind::Reparse) {
+                attributes.insert(FileAttributes::REPARSE_POINT);
+            }
+        }
+        head.streams.retain(|(name, ..)| {
+            !self.facts.iter().any(|(other, ..)| StreamKey::upper(name) == StreamKey::upper(other))
+        });
+        head.streams.append(&mut self.facts);
+        head.streams.retain(|(_, vdl, flags)| vdl.is_some() || !flags.is_empty());
         if let Some(unnamed) = &self.unnamed {
             head.flags = unnamed.flags;
             let known = !unnamed.amend && unnamed.vdl < unnamed.size;
@@ -269,10 +327,53 @@ impl DirectorySink {
             }
         }
         if let Some(spool) = self.spool.take() {
-            writer.append_all(&spool)?;
+            writer.append_from(&spool, self.whole)?;
         }
         writer.append_small(SmallKind::ObjectId, self.small.get(&SmallKind::ObjectId))?;
         writer.publish(&name)
+    }
+
+    /// A hard link has a side file of its own, with what that of its target says.
+    fn link_side(&self) -> Result<()> {
+        let Some(target) = &self.link_target else { return Ok(()) };
+        let (dir, name, owner) = self.side()?;
+        let uid = self.node()?.stat().map_or(0, |stat| stat.st_uid);
+        let Some(from) = SideFile::open(&target.dir, &file_name(&target.name), &target.name, uid)? else {
+            return remove(&dir, &name);
+        };
+        let mut writer = SideWriter::new(&dir)?;
+        writer.append_side(&from, &owner)?;
+        writer.publish(&name)
+    }
+
+    /// A relative symlink becomes one of Linux, when there is nothing else that it would hide. An absolute one does not:
+    /// it would lead elsewhere here.
+    fn become_symlink(&mut self) -> Result<()> {
+        let Target::Staged(stage) = &mut self.target else { return Ok(()) };
+        let Some(buffer) = self.small.get(&SmallKind::Reparse) else { return Ok(()) };
+        let buffer = ReparseBuffer::parse(buffer)?;
+        let target = match buffer.target() {
+            Ok(target @ reparse::Target::Symlink { .. }) => target.linux_target(),
+            _ => None,
+        };
+        let hides =
+            self.directory && self.spool.is_some() || stage.node()?.stat().is_ok_and(|stat| size(&stat) > 0);
+        if let Some(target) = target.filter(|target| !target.starts_with(b"/") && !hides) {
+            stage.replace_by_symlink(OsStr::from_bytes(&target))?;
+            self.is_symlink = true;
+        }
+        Ok(())
+    }
+
+    fn set_mode(&self) -> Result<()> {
+        let mode = self.info.as_ref().and_then(|info| info.unix_mode);
+        let Some(mode) = mode.filter(|_| !self.is_symlink && matches!(self.target, Target::Staged(_))) else {
+            return Ok(());
+        };
+        // Set-id bits are for whoever owned the source.
+        let mode = Mode::from_raw_mode(mode & 0o1777);
+        rustix::fs::chmodat(&self.spot().dir, self.current_name(), mode, AtFlags::empty())
+            .map_err(|error| Error::io("setting the mode", error))
     }
 
     /// The times that Linux has a place for; the others are in the side file.
@@ -289,9 +390,20 @@ impl DirectorySink {
         self.finished = true;
         self.content = None;
         // Times first: the side file remembers them. Its own making changes those of a directory, so then once more.
+        if let Target::Staged(stage) = &self.target {
+            let there = Node::open(&stage.spot().dir, &stage.spot().name);
+            if there.is_ok_and(|there| there.is_directory() && !self.directory) {
+                return Err(Error::new(
+                    Win32Error::ACCESS_DENIED,
+                    "a directory is there, and a file cannot take its place",
+                ));
+            }
+        }
+        self.become_symlink()?;
+        self.set_mode()?;
         self.set_times()?;
         self.write_side()?;
-        if self.directory {
+        if self.directory && !self.is_symlink {
             self.set_times()?;
         }
         Ok(())
@@ -308,6 +420,9 @@ impl FileSink for DirectorySink {
     }
 
     fn put(&mut self, record: &Record<'_>, _report: &FileReport<'_>) -> Result<()> {
+        if self.link_target.is_some() && !matches!(record, Record::EndFile) {
+            return Err(Error::new(Win32Error::ACCESS_DENIED, "it is a hard link now"));
+        }
         match record {
             Record::File(info) => self.info = Some((*info).clone()),
             Record::Small(kind, payload) => self.put_small(*kind, payload)?,
@@ -323,6 +438,8 @@ impl FileSink for DirectorySink {
                 None => {
                     self.fill_up_to(*size)?;
                     self.encode(record)?;
+                    self.whole = self.spool.as_ref().map_or(0, SideWriter::len);
+                    self.names.insert(self.current.clone());
                 }
             },
             _ => {}
@@ -334,9 +451,12 @@ impl FileSink for DirectorySink {
         self.content = None;
         self.finished = true;
         match &mut self.target {
-            Target::Staged(stage) => stage.replace_by_link(target),
-            Target::InPlace(spot) => stage::link_over(spot, target),
+            Target::Staged(stage) => stage.replace_by_link(target)?,
+            Target::InPlace(spot) => stage::link_over(spot, target)?,
         }
+        self.link_target = Some(Spot::of(target)?);
+        // In place the link is there already; a staged one gets its name, and its side file, with the commit.
+        if matches!(self.target, Target::InPlace(_)) { self.link_side() } else { Ok(()) }
     }
 
     fn commit(mut self: Box<Self>, _report: &FileReport<'_>) -> Result<()> {
@@ -344,7 +464,10 @@ impl FileSink for DirectorySink {
             self.finish()?;
         }
         match &mut self.target {
-            Target::Staged(stage) => stage.publish(),
+            Target::Staged(stage) => {
+                stage.publish()?;
+                self.link_side()
+            }
             Target::InPlace(_) => Ok(()),
         }
     }

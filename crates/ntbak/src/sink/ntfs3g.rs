@@ -54,6 +54,8 @@ pub struct Ntfs3gSink {
     names: HashSet<StreamKey>,
     /// In place: what this restore has set may be replaced by a later payload; what was there before may not.
     own: HashSet<SmallKind>,
+    /// The file has become a hard link to another one, and nothing more may be written to it.
+    linked: bool,
 }
 
 #[derive(Debug)]
@@ -127,6 +129,7 @@ impl Ntfs3gSink {
             current: None,
             names: HashSet::new(),
             own: HashSet::new(),
+            linked: false,
         }
     }
 
@@ -383,6 +386,12 @@ impl FileSink for Ntfs3gSink {
     }
 
     fn put(&mut self, record: &Record<'_>, report: &FileReport<'_>) -> Result<()> {
+        if self.linked && !matches!(record, Record::EndFile) {
+            return Err(Error::new(
+                Win32Error::ACCESS_DENIED,
+                "it is a hard link now: its target is another file",
+            ));
+        }
         match record {
             Record::File(info) => self.info = Some((*info).clone()),
             Record::Small(kind, payload) if self.is_staged() => {
@@ -409,6 +418,7 @@ impl FileSink for Ntfs3gSink {
 
     fn link(&mut self, target: &Path) -> Result<()> {
         self.current = None;
+        self.linked = true;
         match &mut self.target {
             Target::Staged(stage) => stage.replace_by_link(target),
             Target::InPlace(spot) => stage::link_over(spot, target),
@@ -420,11 +430,13 @@ impl FileSink for Ntfs3gSink {
         if !self.is_staged() {
             return Ok(());
         }
-        self.apply_staged(report)?;
+        if !self.linked {
+            self.apply_staged(report)?;
+        }
         if let Target::Staged(stage) = &mut self.target {
             stage.publish()?;
         }
-        self.apply_published(report)
+        if self.linked { Ok(()) } else { self.apply_published(report) }
     }
 }
 

@@ -53,9 +53,22 @@ impl DirectorySource {
         let side = if kind == FileType::Directory {
             let dir = node.open_content(OFlags::RDONLY | OFlags::DIRECTORY);
             let dir = dir.map_err(|error| Error::io("opening the directory", error))?;
-            SideFile::open(&dir, side::SELF.as_ref(), side::SELF.as_ref())?
+            SideFile::open(&dir, side::SELF.as_ref(), side::SELF.as_ref(), stat.st_uid)
         } else {
-            SideFile::open(&spot.dir, &file_name(&spot.name), &spot.name)?
+            SideFile::open(&spot.dir, &file_name(&spot.name), &spot.name, stat.st_uid)
+        };
+        let mut losses = Vec::new();
+        let side = match side {
+            // Side files belong to whoever restored; the content may be for everybody.
+            Err(error) if error.win32() == Win32Error::ACCESS_DENIED => {
+                let why = format!(
+                    "the side file is out of reach, and everything but content with it: {}",
+                    error.reason()
+                );
+                losses.push((LossKind::Stream, why));
+                None
+            }
+            side => side?,
         };
         let fresh = side
             .as_ref()
@@ -71,14 +84,14 @@ impl DirectorySource {
             links: vec![Link { parent: NodeId(0), name: spot.name.as_bytes().to_vec(), short: None }],
             link_count: u32::try_from(stat.st_nlink).unwrap_or(u32::MAX),
             case_sensitive: false,
+            unix_mode: (kind != FileType::Symlink).then_some(stat.st_mode & 0o7777),
         };
-        let mut losses = Vec::new();
         let mut link = None;
         let mut unnamed = match kind {
             FileType::Directory => None,
             FileType::RegularFile => Some(StreamHead::plain(None, size(&stat))),
             FileType::Symlink => {
-                link = Some(link_buffer(&node)?);
+                link = Some(link_buffer(&node, side.as_ref())?);
                 info.attributes = FileAttributes::empty();
                 Some(StreamHead::plain(None, 0))
             }
@@ -103,6 +116,10 @@ impl DirectorySource {
                         .into(),
                 );
             }
+            if !side.unknown.is_empty() {
+                let why = format!("the side file has streams of a later version: {:?}", side.unknown);
+                losses.push((LossKind::OpaqueStream, why));
+            }
             if !side.head.unknown.is_empty() {
                 let tags: Vec<_> = side.head.unknown.iter().map(|(tag, _)| tag.to_string()).collect();
                 losses.push((
@@ -110,6 +127,12 @@ impl DirectorySource {
                     format!("the side file has facts of a later version: {}", tags.join(", ")),
                 ));
             }
+        }
+        // A link may be one to a directory; for everything else Linux knows better.
+        if kind != FileType::Symlink {
+            info.attributes.set(FileAttributes::DIRECTORY, kind == FileType::Directory);
+        } else if info.attributes.is_directory() {
+            unnamed = None;
         }
         let mut source = Self {
             path: spot.path.clone(),
@@ -152,7 +175,7 @@ impl DirectorySource {
             // A file that takes less room than it has bytes may also be compressed by the file system.
             head.flags.set(StreamFlags::SPARSE, has_holes || told);
             if !told_attributes {
-                self.info.attributes.set(FileAttributes::SPARSE_FILE, has_holes);
+                self.info.attributes.set(FileAttributes::SPARSE_FILE, has_holes || told);
             }
         }
         Ok(())
@@ -218,11 +241,7 @@ impl FileSource for DirectorySource {
         if self.is_unnamed(stream) {
             return self.native_extent(from).map_err(|error| error.at_path(&self.path));
         }
-        let piece = self.named(stream).and_then(|named| named.piece(from));
-        Ok(piece.map(|(extent, _)| {
-            let offset = extent.offset.max(from);
-            Extent { offset, len: extent.end() - offset }
-        }))
+        Ok(self.named(stream).and_then(|named| named.next_extent(from)))
     }
 
     fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
@@ -274,9 +293,16 @@ fn apply_head(head: &side::SideHead, fresh: bool, info: &mut FileInfo, unnamed: 
     unnamed.vdl = head.vdl.unwrap_or(unnamed.size).min(unnamed.size);
 }
 
-/// A symbolic link as a relative or absolute symlink reparse point; `/` becomes `\`.
-fn link_buffer(node: &Node) -> Result<Vec<u8>> {
+/// A symbolic link as a reparse point: the one that it was made from, while it leads to the same place; otherwise a
+/// relative or absolute symlink in which `/` has become `\`.
+fn link_buffer(node: &Node, side: Option<&SideFile>) -> Result<Vec<u8>> {
     let target = node.link_target().map_err(|error| Error::io("reading the link", error))?;
+    if let Some(side) = side
+        && let Some(buffer) = side.small(SmallKind::Reparse)?
+        && reparse::ReparseBuffer::parse(&buffer)?.target()?.linux_target().as_ref() == Some(&target)
+    {
+        return Ok(buffer);
+    }
     let target: Vec<u8> = target.iter().map(|byte| if *byte == b'/' { b'\\' } else { *byte }).collect();
     let name = Name::from_wtf8(&target)
         .ok_or_else(|| Error::new(Win32Error::INVALID_NAME, "the link's target is no UTF-16"))?;

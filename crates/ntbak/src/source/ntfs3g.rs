@@ -95,6 +95,7 @@ impl Ntfs3gSource {
             links: vec![Link { parent: NodeId(parent), name: spot.name.as_bytes().to_vec(), short }],
             link_count: link_count.max(1),
             case_sensitive: false,
+            unix_mode: None,
         };
         let is_reparse = attributes.contains(FileAttributes::REPARSE_POINT);
         let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;

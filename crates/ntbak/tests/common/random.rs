@@ -132,6 +132,7 @@ fn any_info() -> impl Strategy<Value = FileInfo> {
             }],
             link_count: 1,
             case_sensitive,
+            unix_mode: None,
         },
     )
 }

@@ -12,8 +12,8 @@ Descriptor Definition Language for Conditional ACEs"; `TL`, `FL`, `CR` and `TP` 
 
 # What the text carries
 
-[`parse_sddl`] of [`to_sddl`] gives the same owner, group and ACLs **byte for byte**, and the same control bits of those
-ACLs that are present: `P`, `AR`, `AI`. As on Windows, it loses the defaulted, trusted, server security and resource
+[`parse_sddl`] of [`to_sddl`] gives the same owner, group and ACLs **byte for byte** but for AclRevision, and the same
+control bits of those ACLs that are present: `P`, `AR`, `AI`. As on Windows, it loses the defaulted, trusted, server security and resource
 manager bits, the byte behind Revision, the flags of an absent ACL, and how the parts are arranged.
 
 To keep that promise, each ACE is written, read again and compared; where the text of Windows would not give the same
@@ -23,7 +23,7 @@ bytes, one of three **escapes of our own** takes its place, which Windows does n
 | --- | --- | --- |
 | `(#…)` | an ACE | all its bytes in hexadecimal: types without a name in SDDL, odd flags |
 | `;#…` | the last field of an ACE | the bytes behind its SID: a condition or attribute that is not in its usual form |
-| `#…` | behind the flags of an ACL | AclRevision, Sbz1, Sbz2 (4 bytes), then the bytes behind the last ACE |
+| `#…` | behind the flags of an ACL | AclRevision, Sbz1, Sbz2 (4 bytes), then the bytes behind the last ACE; not for the revision alone |
 
 # What is read
 

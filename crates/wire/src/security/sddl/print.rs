@@ -9,7 +9,7 @@
 
 use super::{
     super::{
-        acl::{Acl, AclBuilder},
+        acl::Acl,
         descriptor::{AclPart, Control, SecurityDescriptor},
         sid::Sid,
     },
@@ -61,10 +61,9 @@ fn push_acl_part(
 }
 
 fn push_acl(out: &mut String, acl: Acl<'_>) {
-    let mut usual = AclBuilder::new();
-    acl.aces().for_each(|ace| usual.push(ace));
-    if usual.build().as_deref() != Ok(acl.bytes()) {
-        let (sbz1, sbz2) = acl.reserved();
+    let (sbz1, sbz2) = acl.reserved();
+    // The revision alone is not worth it: text has no place for it, and Samba writes 4 everywhere.
+    if (sbz1, sbz2) != (0, 0) || !acl.slack().is_empty() {
         let [low, high] = sbz2.to_le_bytes();
         out.push('#');
         push_hex(out, &[acl.revision(), sbz1, low, high]);

@@ -197,13 +197,23 @@ fn expressible(sd: &SecurityDescriptor<'_>) -> Control {
     ) | Control::SELF_RELATIVE
 }
 
+/// The bytes of an ACL but for AclRevision, which text does not carry.
+fn without_revision(part: AclPart<'_>) -> Option<Vec<u8>> {
+    match part {
+        AclPart::Absent => None,
+        AclPart::Null => Some(Vec::new()),
+        AclPart::Acl(acl) => Some(acl.bytes()[1..].to_vec()),
+    }
+}
+
 fn check_round_trip(bytes: &[u8]) -> Result<(), TestCaseError> {
     let sd = SecurityDescriptor::parse(bytes).unwrap();
     let text = to_sddl(&sd);
     let again = parse_sddl(&text).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
     let again = SecurityDescriptor::parse(&again).unwrap();
     prop_assert_eq!((again.owner(), again.group()), (sd.owner(), sd.group()), "{}", text);
-    prop_assert_eq!((again.dacl(), again.sacl()), (sd.dacl(), sd.sacl()), "{}", text);
+    prop_assert_eq!(without_revision(again.dacl()), without_revision(sd.dacl()), "{}", text);
+    prop_assert_eq!(without_revision(again.sacl()), without_revision(sd.sacl()), "{}", text);
     prop_assert_eq!(again.control(), sd.control() & expressible(&sd), "{}", text);
     prop_assert_eq!(to_sddl(&again), text);
     Ok(())
