@@ -244,7 +244,16 @@ pub fn copy(source: &dyn FileSource, sink: Box<dyn FileSink>, report: &FileRepor
     let here = FileReport { to: report.to, path: report.path };
     let mut records = FileRecords::new(source, restore.options(), here)?;
     while let Some(record) = records.next()? {
-        restore.put(&record, report)?;
+        match restore.put(&record, report) {
+            // An id that another file has, or that a directory keeps: the copy goes on with the one that it can have.
+            Err(error)
+                if matches!(record, Record::Small(SmallKind::ObjectId, _))
+                    && matches!(error.win32(), Win32Error::ALREADY_EXISTS | Win32Error::DUP_NAME) =>
+            {
+                report.loss(LossKind::ObjectId, error.reason());
+            }
+            done => done?,
+        }
     }
     restore.commit(report)
 }

@@ -23,7 +23,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Makes an empty file, or a directory, beside `spot`, with this mode less the umask.
     pub(crate) fn new(spot: Spot, directory: bool, mode: Mode) -> Result<Self> {
-        for _ in 0..64 {
+        for _ in 0..4 {
             // Never a name that was used before: ntfs-3g remembers the streams of one for a second after its rename.
             let name = temporary_name();
             let made = if directory {
@@ -34,8 +34,13 @@ impl Stage {
             };
             match made {
                 Ok(()) => return Ok(Self { spot, temporary: Some(name), directory }),
-                Err(Errno::EXIST) => {}
                 Err(error) => {
+                    // ntfs-3g may have made it before it found no room for the rest; then it even says that it was there.
+                    let flags = if directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+                    let _ = rustix::fs::unlinkat(&spot.dir, &name, flags);
+                    if error == Errno::EXIST {
+                        continue;
+                    }
                     return Err(Error::io("making the file beside its place", error).at_path(&spot.path));
                 }
             }

@@ -24,7 +24,7 @@ use ntbak_wire::object_id::ObjectId;
 use ntbak_wire::record::{FileInfo, Record, SmallKind, StreamHead};
 use ntbak_wire::reparse::{self, ReparseBuffer};
 use ntbak_wire::stream::StreamName;
-use ntbak_wire::{Win32Error, ea};
+use ntbak_wire::{FileAttributes, Win32Error, ea};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -240,7 +240,15 @@ impl Ntfs3gSink {
                 let mut attribute = OsString::from("user.");
                 attribute.push(OsStr::from_bytes(&name.name().to_wtf8()));
                 let set = self.node()?.set_xattr(attribute, &value);
-                set.map_err(|error| Error::io("writing the stream as an extended attribute", error))
+                let set =
+                    set.map_err(|error| Error::io("writing the stream as an extended attribute", error));
+                match set {
+                    Err(error) if self.is_staged() && error.win32() != Win32Error::DISK_FULL => {
+                        report.stream_loss(Some(&name), LossKind::Stream, error.reason());
+                        Ok(())
+                    }
+                    set => set,
+                }
             }
             Some(Current::Passed) | None => Ok(()),
         }
@@ -348,29 +356,34 @@ impl Ntfs3gSink {
         let times = ntfs3g::times_to(&info.times, &ntfs3g::times_from(&now));
         let times = set(node, ntfs3g::TIMES, &times);
         let Some(report) = report else { return Ok(()) };
-        soften(attributes, LossKind::Attribute, report)?;
+        tell(attributes, LossKind::Attribute, report);
         let kept = read_attributes(node).unwrap_or(wanted);
         let dropped = wanted - kept;
         if !dropped.is_empty() {
             report.loss(LossKind::Attribute, format!("{} did not stay", dropped.letters()));
         }
-        soften(times, LossKind::Time, report)
+        if kept.contains(FileAttributes::COMPRESSED) && !info.attributes.contains(FileAttributes::COMPRESSED)
+        {
+            report.note(None, "it is compressed there: its directory says so for all that is made in it");
+        }
+        tell(times, LossKind::Time, report);
+        Ok(())
     }
 
     /// Sets what a rename takes away, and what could not be set before it.
     fn apply_published(&mut self, report: &FileReport<'_>) -> Result<()> {
         let node = self.node()?;
         if let Some(payload) = self.small.get(&SmallKind::ObjectId) {
-            soften(set_object_id(&node, payload), LossKind::ObjectId, report)?;
+            tell(set_object_id(&node, payload), LossKind::ObjectId, report);
         }
         if let Some(short) = self.info.as_ref().and_then(FileInfo::short_name) {
             // It would be stored as it is, and shown in upper case.
             let upper = StreamKey::upper(short);
-            soften(set(&node, ntfs3g::DOS_NAME, &upper.to_wtf8()), LossKind::ShortName, report)?;
+            tell(set(&node, ntfs3g::DOS_NAME, &upper.to_wtf8()), LossKind::ShortName, report);
         }
         self.apply_info(&node, Some(report))?;
         if !rustix::process::geteuid().is_root() {
-            self.apply_security(&node, report)?;
+            tell(self.apply_security(&node, report), LossKind::Security, report);
         }
         Ok(())
     }
@@ -428,7 +441,7 @@ impl FileSink for Ntfs3gSink {
     fn commit(mut self: Box<Self>, report: &FileReport<'_>) -> Result<()> {
         self.current = None;
         if !self.is_staged() {
-            return Ok(());
+            return if self.linked || self.info.is_none() { Ok(()) } else { self.apply_published(report) };
         }
         if !self.linked {
             self.apply_staged(report)?;
@@ -447,6 +460,13 @@ fn begin_content(fd: OwnedFd, head: &StreamHead) -> Result<ContentWriter> {
 
 fn too_large_for_xattr() -> Error {
     Error::new(Win32Error::NOT_SUPPORTED, "it has more than 64 KiB; mount with -o streams_interface=windows")
+}
+
+/// A fact that cannot be set on a file that has its name already is a loss.
+fn tell(result: Result<()>, kind: LossKind, report: &FileReport<'_>) {
+    if let Err(error) = result {
+        report.loss(kind, error.reason());
+    }
 }
 
 /// A fact that cannot be set is a loss; but where space has run out, the file is given up.

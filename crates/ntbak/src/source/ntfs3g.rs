@@ -113,7 +113,7 @@ impl Ntfs3gSource {
         }
         match mount.streams {
             StreamsInterface::Windows => source.find_named_streams(is_reparse)?,
-            StreamsInterface::Xattr => source.find_xattr_streams(is_reparse),
+            StreamsInterface::Xattr => source.find_xattr_streams(FileType::from_raw_mode(stat.st_mode)),
             StreamsInterface::None => {
                 let why =
                     "named streams do not show on this mount; mount it with -o streams_interface=windows";
@@ -132,8 +132,10 @@ impl Ntfs3gSource {
         let content = match FileType::from_raw_mode(stat.st_mode) {
             _ if is_reparse => {
                 (head.size, head.vdl) = (0, 0);
-                if stat.st_blocks > 0 {
-                    let why = "ntfs-3g does not give the content of a reparse point; read the volume's image instead";
+                // Without clusters it may still have a length: that of a file whose content is elsewhere.
+                let elsewhere = FileAttributes::SPARSE_FILE | FileAttributes::OFFLINE;
+                if stat.st_blocks > 0 || attributes.intersects(elsewhere) {
+                    let why = "ntfs-3g gives neither content nor length of a reparse point; read the volume's image instead";
                     self.losses.push((None, LossKind::Content, why.to_owned()));
                 }
                 Content::Bytes(Vec::new())
@@ -185,8 +187,7 @@ impl Ntfs3gSource {
                 continue;
             }
             let Some(name) = Name::from_wtf8(raw).and_then(|name| StreamName::new(name).ok()) else {
-                let why = format!("{} is not a stream name that Windows takes", String::from_utf8_lossy(raw));
-                self.losses.push((None, LossKind::Stream, why));
+                self.losses.push((None, LossKind::Stream, odd_name(raw)));
                 continue;
             };
             if is_reparse {
@@ -196,8 +197,17 @@ impl Ntfs3gSource {
                 continue;
             }
             let raw = OsString::from_vec(raw.to_vec());
-            let stat = rustix::fs::statat(&self.dir, self.stream_path(&raw), AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(|error| Error::io("looking at the stream", error).in_stream(Some(&name)))?;
+            let stat = match rustix::fs::statat(&self.dir, self.stream_path(&raw), AtFlags::SYMLINK_NOFOLLOW)
+            {
+                Ok(stat) => stat,
+                // The names of file and stream count as one.
+                Err(error @ Errno::NAMETOOLONG) => {
+                    let why = format!("it is out of reach with the name of its file before it: {error}");
+                    self.losses.push((Some(name), LossKind::Stream, why));
+                    continue;
+                }
+                Err(error) => return Err(Error::io("looking at the stream", error).in_stream(Some(&name))),
+            };
             let head = StreamHead::plain(Some(name), u64::try_from(stat.st_size).unwrap_or(0));
             self.streams.push(Stream { head, content: Content::Named(raw) });
         }
@@ -205,22 +215,26 @@ impl Ntfs3gSource {
     }
 
     /// Named streams where they are extended attributes of the `user` namespace.
-    fn find_xattr_streams(&mut self, is_reparse: bool) {
+    fn find_xattr_streams(&mut self, kind: FileType) {
+        let hint = "mount with -o streams_interface=windows";
+        if !matches!(kind, FileType::RegularFile | FileType::Directory) {
+            let why =
+                format!("of this kind of file the mount does not say whether it has named streams; {hint}");
+            self.losses.push((None, LossKind::Stream, why));
+            return;
+        }
         let names = match self.node.xattr_names() {
-            Ok(names) if !is_reparse => names,
-            Ok(_) | Err(Errno::PERM | Errno::OPNOTSUPP) => return,
+            Ok(names) => names,
             Err(error) => {
-                self.losses.push((
-                    None,
-                    LossKind::Stream,
-                    format!("the named streams cannot be listed: {error}"),
-                ));
+                let why = format!("the named streams cannot be listed: {error}");
+                self.losses.push((None, LossKind::Stream, why));
                 return;
             }
         };
         for attribute in names {
             let Some(raw) = attribute.as_bytes().strip_prefix(b"user.") else { continue };
             let Some(name) = Name::from_wtf8(raw).and_then(|name| StreamName::new(name).ok()) else {
+                self.losses.push((None, LossKind::Stream, odd_name(raw)));
                 continue;
             };
             match self.node.xattr(&attribute) {
@@ -230,9 +244,7 @@ impl Ntfs3gSource {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    let why = format!(
-                        "it cannot be read as an extended attribute ({error}); mount with -o streams_interface=windows"
-                    );
+                    let why = format!("it cannot be read as an extended attribute ({error}); {hint}");
                     self.losses.push((Some(name), LossKind::Stream, why));
                 }
             }
@@ -359,13 +371,20 @@ impl FileSource for Ntfs3gSource {
             report.stream_loss(stream.as_ref(), *kind, why.clone());
         }
         for stream in &self.streams {
+            let name = stream.head.name.as_ref();
             if stream.head.extents == Extents::Unknown {
-                let name = stream.head.name.as_ref();
                 report.note(name, "ntfs-3g shows no holes: runs of zeros of 64 KiB are taken for them");
+            } else if name.is_some() && stream.head.size >= HOLE_UNIT {
+                report
+                    .note(name, "ntfs-3g does not say whether a named stream has holes: they come as zeros");
             }
         }
         Ok(())
     }
+}
+
+fn odd_name(raw: &[u8]) -> String {
+    format!("{} is not a stream name that Windows takes", String::from_utf8_lossy(raw).escape_debug())
 }
 
 /// The attributes behind `system.ntfs_attrib`.

@@ -1,0 +1,24 @@
+//! ntbak on real NTFS volumes that ntfs-3g mounts, judged by programs that are not ntbak.
+//!
+//! Needs root, FUSE, ntfs-3g with its tools, getfattr and python3, and the judges beside the workspace (NTBAK_JUDGES);
+//! where they are missing the tests say `skipped: `, unless NTBAK_REQUIRE_ALL is set.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+#[path = "ntfs3g/canonical.rs"]
+mod canonical;
+#[path = "ntfs3g/copy.rs"]
+mod copy;
+#[path = "ntfs3g/failure.rs"]
+mod failure;
+#[path = "ntfs3g/in_place.rs"]
+mod in_place;
+#[path = "ntfs3g/modes.rs"]
+mod modes;
+#[path = "ntfs3g/round_trip.rs"]
+mod round_trip;
+#[path = "ntfs3g/sparse.rs"]
+mod sparse;
+#[path = "ntfs3g/win32.rs"]
+mod win32;
