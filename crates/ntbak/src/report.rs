@@ -107,6 +107,8 @@ loss_kinds! {
     Compression = "compression";
     /// That it is encrypted, and who can open it.
     Efs = "efs";
+    /// An extended attribute of Linux that is no fact about a Windows file.
+    LinuxAttribute = "linux-attribute";
     /// A backup stream that means nothing to ntbak (PROPERTY_DATA, GHOSTED_FILE_EXTENTS).
     OpaqueStream = "opaque-stream";
 }

@@ -3,6 +3,7 @@
 pub(crate) mod content;
 pub(crate) mod node;
 pub(crate) mod ntfs3g;
+pub(crate) mod samba;
 pub(crate) mod side;
 pub(crate) mod side_writer;
 pub(crate) mod stage;

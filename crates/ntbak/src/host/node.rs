@@ -5,7 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, XattrFlags};
+use ntbak_wire::FileTime;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, StatxFlags, XattrFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -34,6 +35,13 @@ impl Node {
 
     pub(crate) fn stat(&self) -> rustix::io::Result<Stat> {
         rustix::fs::fstat(&self.fd)
+    }
+
+    /// When Linux made it, where the file system remembers that.
+    pub(crate) fn created(&self) -> Option<FileTime> {
+        let stat = rustix::fs::statx(&self.fd, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?;
+        let known = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
+        known.then(|| FileTime::from_unix(stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec))
     }
 
     pub(crate) fn is_directory(&self) -> bool {

@@ -1,10 +1,11 @@
 //! A file in an ordinary Linux directory as a source: its content, and what its side file says.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ntbak_wire::record::{
     Extent, Extents, FileInfo, Link, NodeId, SmallKind, StreamFlags, StreamHead, Times,
@@ -16,14 +17,16 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::host::node::{Node, Spot, read_at};
-use crate::host::side::{SideFile, file_name};
+use crate::host::samba::{AttributeStream, Dialect};
+use crate::host::side::{SideFile, SideStream, file_name};
+use crate::memory::StreamKey;
 use crate::report::{FileReport, LossKind};
 use crate::source::FileSource;
 
 /// Reads a file or directory on a Linux file system.
 ///
-/// A file without a side file is backed up with what Linux knows of it: content, holes and times; a symbolic link as a
-/// reparse point.
+/// What Samba has written (descriptor, attributes, streams, EAs) is read, too. A file with nothing of this is backed up
+/// with what Linux knows of it: content, holes and times; a symbolic link as a reparse point.
 #[derive(Debug)]
 pub struct DirectorySource {
     path: PathBuf,
@@ -33,10 +36,23 @@ pub struct DirectorySource {
     unnamed: Option<StreamHead>,
     content: OnceLock<OwnedFd>,
     side: Option<SideFile>,
+    /// What Samba has written.
+    samba: Dialect,
+    /// The named streams: those of the side file, then those in attributes.
+    named: Vec<Named>,
+    /// The content of the stream in attributes that was read last.
+    last: Mutex<Option<(usize, Arc<Vec<u8>>)>>,
     /// A symbolic link as the reparse buffer that it is on Windows.
     link: Option<Vec<u8>>,
     losses: Vec<(LossKind, String)>,
     notes: Vec<String>,
+}
+
+/// Where a named stream is, by its number there.
+#[derive(Debug, Clone, Copy)]
+enum Named {
+    Side(usize),
+    Attribute(usize),
 }
 
 impl DirectorySource {
@@ -134,6 +150,13 @@ impl DirectorySource {
         } else if info.attributes.is_directory() {
             unnamed = None;
         }
+        let samba = Dialect::read(&node)?;
+        tell_dialect(&samba, &mut losses, &mut notes);
+        if side.is_none() {
+            info.times.created = node.created();
+        }
+        apply_attrib(&samba, side.is_some(), &mut info);
+        let named = name_streams(side.as_ref(), &samba);
         let mut source = Self {
             path: spot.path.clone(),
             node,
@@ -141,6 +164,9 @@ impl DirectorySource {
             unnamed,
             content: OnceLock::new(),
             side,
+            samba,
+            named,
+            last: Mutex::default(),
             link,
             losses,
             notes,
@@ -148,7 +174,8 @@ impl DirectorySource {
         source.find_holes()?;
         // What was recorded is not second-guessed.
         if source.side.as_ref().is_none_or(|side| side.head.attributes.is_none()) {
-            let is_reparse = source.link.is_some() || source.has_reparse_point();
+            let is_reparse =
+                source.link.is_some() || source.samba.reparse.is_some() || source.has_reparse_point();
             source.info.attributes.set(FileAttributes::REPARSE_POINT, is_reparse);
         }
         Ok(source)
@@ -203,10 +230,37 @@ impl DirectorySource {
         Ok(self.content.get_or_init(|| fd))
     }
 
-    /// Which stream of the side file has this number.
-    fn named(&self, index: usize) -> Option<&crate::host::side::SideStream> {
-        let before = usize::from(self.unnamed.is_some());
-        self.side.as_ref()?.streams.get(index.checked_sub(before)?)
+    /// The stream of the side file that has this number.
+    fn in_side(&self, index: usize) -> Option<&SideStream> {
+        match self.named(index)? {
+            Named::Side(at) => self.side.as_ref()?.streams.get(at),
+            Named::Attribute(_) => None,
+        }
+    }
+
+    /// The stream in attributes that has this number.
+    fn in_attribute(&self, index: usize) -> Option<&AttributeStream> {
+        match self.named(index)? {
+            Named::Attribute(at) => self.samba.streams.get(at),
+            Named::Side(_) => None,
+        }
+    }
+
+    fn named(&self, index: usize) -> Option<Named> {
+        self.named.get(index.checked_sub(usize::from(self.unnamed.is_some()))?).copied()
+    }
+
+    /// The content of a stream in attributes, kept from the last time when it is the same.
+    fn attribute_content(&self, index: usize, stream: &AttributeStream) -> Result<Arc<Vec<u8>>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, content)) = &*last
+            && *of == index
+        {
+            return Ok(content.clone());
+        }
+        let content = Arc::new(stream.read(&self.node)?);
+        *last = Some((index, content.clone()));
+        Ok(content)
     }
 
     fn is_unnamed(&self, index: usize) -> bool {
@@ -225,8 +279,15 @@ impl FileSource for DirectorySource {
         {
             return Ok(Some(Cow::Borrowed(link)));
         }
-        let Some(side) = &self.side else { return Ok(None) };
-        let payload = side.small(kind).map_err(|error| error.at_path(&self.path))?;
+        let at_path = |error: Error| error.at_path(&self.path);
+        let told = || self.side.as_ref().map_or(Ok(None), |side| side.small(kind)).map_err(at_path);
+        // What Samba has written is newer than what a restore has put beside it.
+        let payload = match kind {
+            SmallKind::Security if self.samba.security.is_some() => self.samba.security.clone(),
+            SmallKind::Reparse if self.samba.reparse.is_some() => self.samba.reparse.clone(),
+            SmallKind::Ea => self.samba.ea_list(told()?.as_deref()).map_err(at_path)?,
+            _ => told()?,
+        };
         Ok(payload.map(Cow::Owned))
     }
 
@@ -234,14 +295,17 @@ impl FileSource for DirectorySource {
         if self.is_unnamed(index) {
             return Ok(self.unnamed.clone());
         }
-        Ok(self.named(index).map(|stream| stream.head.clone()))
+        if let Some(stream) = self.in_attribute(index) {
+            return Ok(Some(StreamHead::plain(Some(stream.name.clone()), stream.size)));
+        }
+        Ok(self.in_side(index).map(|stream| stream.head.clone()))
     }
 
     fn next_extent(&self, stream: usize, from: u64) -> Result<Option<Extent>> {
         if self.is_unnamed(stream) {
             return self.native_extent(from).map_err(|error| error.at_path(&self.path));
         }
-        Ok(self.named(stream).and_then(|named| named.next_extent(from)))
+        Ok(self.in_side(stream).and_then(|named| named.next_extent(from)))
     }
 
     fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
@@ -253,7 +317,17 @@ impl FileSource for DirectorySource {
             let got = read_at(self.content().map_err(at)?, offset, buf);
             return got.map_err(|error| at(Error::io("reading the content", error)));
         }
-        match (self.named(stream), &self.side) {
+        if let Some(named) = self.in_attribute(stream) {
+            let content = self.attribute_content(stream, named).map_err(at)?;
+            let rest =
+                usize::try_from(offset).ok().and_then(|offset| content.get(offset..)).unwrap_or_default();
+            let len = rest.len().min(buf.len());
+            if let (Some(to), Some(from)) = (buf.get_mut(..len), rest.get(..len)) {
+                to.copy_from_slice(from);
+            }
+            return Ok(len);
+        }
+        match (self.in_side(stream), &self.side) {
             (Some(named), Some(side)) => side.read(named, offset, buf).map_err(at),
             _ => Err(at(Error::new(Win32Error::FILE_NOT_FOUND, "there is no such stream"))),
         }
@@ -268,6 +342,44 @@ impl FileSource for DirectorySource {
         }
         Ok(())
     }
+}
+
+/// What is worth telling about the attributes of a file.
+fn tell_dialect(samba: &Dialect, losses: &mut Vec<(LossKind, String)>, notes: &mut Vec<String>) {
+    if samba.conditional {
+        notes.push(
+            "Samba believes the descriptor in its attribute only while the POSIX ACL is as it was; that was not checked"
+                .into(),
+        );
+    }
+    for (name, why) in &samba.unreadable {
+        losses.push((LossKind::Attribute, format!("the attribute {} cannot be read: {why}", name.display())));
+    }
+    for name in &samba.foreign {
+        losses.push((LossKind::LinuxAttribute, format!("{} is not carried yet", name.display())));
+    }
+}
+
+/// Puts what `user.DOSATTRIB` says over the rest: Samba changes it there. Of attributes it keeps a few, so the others
+/// are those of the side file, if there is one.
+fn apply_attrib(samba: &Dialect, has_side: bool, info: &mut FileInfo) {
+    let kept =
+        FileAttributes::READONLY | FileAttributes::HIDDEN | FileAttributes::SYSTEM | FileAttributes::ARCHIVE;
+    if let Some(attributes) = samba.attrib.attributes {
+        let kept = if has_side { kept } else { !FileAttributes::DIRECTORY };
+        info.attributes = info.attributes.difference(kept) | attributes & kept;
+    }
+    info.times.created = samba.attrib.created.or(info.times.created);
+}
+
+/// The named streams of both places; one that is in both is that in the attribute.
+fn name_streams(side: Option<&SideFile>, samba: &Dialect) -> Vec<Named> {
+    let attributes: HashSet<_> =
+        samba.streams.iter().map(|stream| StreamKey::of(Some(&stream.name))).collect();
+    let streams = side.iter().flat_map(|side| &side.streams).enumerate();
+    let side = streams.filter(|(_, stream)| !attributes.contains(&StreamKey::of(stream.head.name.as_ref())));
+    let side = side.map(|(at, _)| Named::Side(at));
+    side.chain((0..samba.streams.len()).map(Named::Attribute)).collect()
 }
 
 /// Puts the facts of a side file over what Linux says.
