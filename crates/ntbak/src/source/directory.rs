@@ -98,7 +98,12 @@ impl DirectorySource {
             times: times_of(&stat),
             node: NodeId(stat.st_ino),
             links: vec![Link { parent: NodeId(0), name: spot.name.as_bytes().to_vec(), short: None }],
-            link_count: u32::try_from(stat.st_nlink).unwrap_or(u32::MAX),
+            // Linux counts the subdirectories of a directory.
+            link_count: if kind == FileType::Directory {
+                1
+            } else {
+                u32::try_from(stat.st_nlink).unwrap_or(u32::MAX)
+            },
             case_sensitive: false,
             unix_mode: (kind != FileType::Symlink).then_some(stat.st_mode & 0o7777),
         };
@@ -356,6 +361,11 @@ fn tell_dialect(samba: &Dialect, losses: &mut Vec<(LossKind, String)>, notes: &m
         losses.push((LossKind::Attribute, format!("the attribute {} cannot be read: {why}", name.display())));
     }
     for name in &samba.foreign {
+        // smbd makes the POSIX ACL from the descriptor, so that nothing goes with it.
+        if samba.security.is_some() && name.as_bytes().starts_with(b"system.posix_acl_") {
+            notes.push(format!("{} is not carried: it mirrors the security descriptor", name.display()));
+            continue;
+        }
         losses.push((LossKind::LinuxAttribute, format!("{} is not carried yet", name.display())));
     }
 }
