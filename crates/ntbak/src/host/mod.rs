@@ -7,3 +7,4 @@ pub(crate) mod samba;
 pub(crate) mod side;
 pub(crate) mod side_writer;
 pub(crate) mod stage;
+pub(crate) mod target;

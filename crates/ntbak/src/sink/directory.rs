@@ -25,6 +25,7 @@ use crate::host::node::{Node, Spot};
 use crate::host::side::{SideFile, file_name, remove};
 use crate::host::side_writer::SideWriter;
 use crate::host::stage::{self, Stage};
+use crate::host::target::Target;
 use crate::memory::StreamKey;
 use crate::report::FileReport;
 use crate::sink::{FileSink, check_reparse};
@@ -60,12 +61,6 @@ pub struct DirectorySink {
     /// In place: the side file that is there.
     before: Option<SideFile>,
     finished: bool,
-}
-
-#[derive(Debug)]
-enum Target {
-    Staged(Stage),
-    InPlace(Spot),
 }
 
 impl DirectorySink {
@@ -137,41 +132,20 @@ impl DirectorySink {
         }
     }
 
-    fn spot(&self) -> &Spot {
-        match &self.target {
-            Target::Staged(stage) => stage.spot(),
-            Target::InPlace(spot) => spot,
-        }
-    }
-
-    fn current_name(&self) -> &OsStr {
-        match &self.target {
-            Target::Staged(stage) => stage.name(),
-            Target::InPlace(spot) => &spot.name,
-        }
-    }
-
-    fn node(&self) -> Result<Node> {
-        match &self.target {
-            Target::Staged(stage) => stage.node(),
-            Target::InPlace(spot) => spot.node(),
-        }
-    }
-
     /// The directory whose side files are meant, the name of this one, and its owner's name.
     fn side(&self) -> Result<(OwnedFd, OsString, OsString)> {
         if self.directory && !self.is_symlink {
-            let dir = self.node()?.open_content(OFlags::RDONLY | OFlags::DIRECTORY);
+            let dir = self.target.node()?.open_content(OFlags::RDONLY | OFlags::DIRECTORY);
             let dir = dir.map_err(|error| Error::io("opening the directory", error))?;
             return Ok((dir, side::SELF.into(), side::SELF.into()));
         }
-        let spot = self.spot();
+        let spot = self.target.spot();
         Ok((spot.try_clone()?.dir, file_name(&spot.name), spot.name.clone()))
     }
 
     fn begin_stream(&mut self, head: &StreamHead) -> Result<()> {
         if head.name.is_none() {
-            let fd = stage::open_for_writing(&self.spot().dir, self.current_name())
+            let fd = stage::open_for_writing(&self.target.spot().dir, self.target.name())
                 .map_err(|error| Error::io("opening the content", error))?;
             let stat = rustix::fs::fstat(&fd).map_err(|error| Error::io("opening the content", error))?;
             self.content = Some(ContentWriter::begin(fd, head, size(&stat))?);
@@ -230,7 +204,7 @@ impl DirectorySink {
             None => None,
         };
         let payload = match kind {
-            SmallKind::Ea if matches!(self.target, Target::Staged(_)) => payload.to_vec(),
+            SmallKind::Ea if self.target.is_staged() => payload.to_vec(),
             SmallKind::Ea => {
                 let mine = self.small.get(&kind).cloned();
                 ea::merge(&mine.or(before).unwrap_or_default(), payload)?
@@ -247,7 +221,7 @@ impl DirectorySink {
             SmallKind::Reparse => {
                 let existing = self.small.get(&kind).cloned().or(before);
                 let existing = existing.as_deref().map(ReparseBuffer::parse).transpose()?;
-                let stat = self.node()?.stat().map_err(|error| Error::io("looking at it", error))?;
+                let stat = self.target.node()?.stat().map_err(|error| Error::io("looking at it", error))?;
                 let state = reparse::File {
                     is_directory: self.directory,
                     has_children: false,
@@ -266,7 +240,7 @@ impl DirectorySink {
     /// Everything that is no content of the unnamed stream: the side file is written anew, or goes.
     fn write_side(&mut self) -> Result<()> {
         let (dir, name, owner) = self.side()?;
-        let node = self.node()?;
+        let node = self.target.node()?;
         let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
         let mut head = match &self.before {
             Some(before) => before.head.clone(),
@@ -337,7 +311,7 @@ impl DirectorySink {
     fn link_side(&self) -> Result<()> {
         let Some(target) = &self.link_target else { return Ok(()) };
         let (dir, name, owner) = self.side()?;
-        let uid = self.node()?.stat().map_or(0, |stat| stat.st_uid);
+        let uid = self.target.node()?.stat().map_or(0, |stat| stat.st_uid);
         let Some(from) = SideFile::open(&target.dir, &file_name(&target.name), &target.name, uid)? else {
             return remove(&dir, &name);
         };
@@ -367,12 +341,12 @@ impl DirectorySink {
 
     fn set_mode(&self) -> Result<()> {
         let mode = self.info.as_ref().and_then(|info| info.unix_mode);
-        let Some(mode) = mode.filter(|_| !self.is_symlink && matches!(self.target, Target::Staged(_))) else {
+        let Some(mode) = mode.filter(|_| !self.is_symlink && self.target.is_staged()) else {
             return Ok(());
         };
         // Set-id bits are for whoever owned the source.
         let mode = Mode::from_raw_mode(mode & 0o1777);
-        rustix::fs::chmodat(&self.spot().dir, self.current_name(), mode, AtFlags::empty())
+        rustix::fs::chmodat(&self.target.spot().dir, self.target.name(), mode, AtFlags::empty())
             .map_err(|error| Error::io("setting the mode", error))
     }
 
@@ -382,7 +356,7 @@ impl DirectorySink {
             return Ok(());
         };
         let times = Timestamps { last_access: timespec(accessed), last_modification: timespec(written) };
-        rustix::fs::utimensat(&self.spot().dir, self.current_name(), &times, AtFlags::SYMLINK_NOFOLLOW)
+        rustix::fs::utimensat(&self.target.spot().dir, self.target.name(), &times, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|error| Error::io("setting the times", error))
     }
 
@@ -450,33 +424,28 @@ impl FileSink for DirectorySink {
     fn link(&mut self, target: &Path) -> Result<()> {
         self.content = None;
         self.finished = true;
-        match &mut self.target {
-            Target::Staged(stage) => stage.replace_by_link(target)?,
-            Target::InPlace(spot) => stage::link_over(spot, target)?,
-        }
+        self.target.link(target)?;
         self.link_target = Some(Spot::of(target)?);
         // In place the link is there already; a staged one gets its name, and its side file, with the commit.
-        if matches!(self.target, Target::InPlace(_)) { self.link_side() } else { Ok(()) }
+        if !self.target.is_staged() { self.link_side() } else { Ok(()) }
     }
 
     fn commit(mut self: Box<Self>, _report: &FileReport<'_>) -> Result<()> {
         if !self.finished {
             self.finish()?;
         }
-        match &mut self.target {
-            Target::Staged(stage) => {
-                stage.publish()?;
-                self.link_side()
-            }
-            Target::InPlace(_) => Ok(()),
+        if !self.target.is_staged() {
+            return Ok(());
         }
+        self.target.publish()?;
+        self.link_side()
     }
 }
 
 /// What was written in place stays, as in `BackupWrite`, also when nobody completes it.
 impl Drop for DirectorySink {
     fn drop(&mut self) {
-        if !self.finished && matches!(self.target, Target::InPlace(_)) {
+        if !self.finished && !self.target.is_staged() {
             // There is nobody to tell.
             let _ = self.finish();
         }

@@ -34,6 +34,7 @@ use crate::host::content::ContentWriter;
 use crate::host::node::{MAX_XATTR, Node, Spot};
 use crate::host::ntfs3g::{self, Ntfs3gMount, StreamsInterface};
 use crate::host::stage::{self, Stage};
+use crate::host::target::Target;
 use crate::memory::StreamKey;
 use crate::report::{FileReport, LossKind};
 use crate::sink::{FileSink, check_reparse, security};
@@ -56,12 +57,6 @@ pub struct Ntfs3gSink {
     own: HashSet<SmallKind>,
     /// The file has become a hard link to another one, and nothing more may be written to it.
     linked: bool,
-}
-
-#[derive(Debug)]
-enum Target {
-    Staged(Stage),
-    InPlace(Spot),
 }
 
 /// The stream that is being written.
@@ -133,37 +128,13 @@ impl Ntfs3gSink {
         }
     }
 
-    fn spot(&self) -> &Spot {
-        match &self.target {
-            Target::Staged(stage) => stage.spot(),
-            Target::InPlace(spot) => spot,
-        }
-    }
-
-    fn name(&self) -> &OsStr {
-        match &self.target {
-            Target::Staged(stage) => stage.name(),
-            Target::InPlace(spot) => &spot.name,
-        }
-    }
-
-    fn node(&self) -> Result<Node> {
-        match &self.target {
-            Target::Staged(stage) => stage.node(),
-            Target::InPlace(spot) => spot.node(),
-        }
-    }
-
     fn begin_stream(&mut self, head: &StreamHead, report: &FileReport<'_>) -> Result<Current> {
         let Some(name) = &head.name else {
-            let fd = stage::open_for_writing(&self.spot().dir, self.name())
+            let fd = stage::open_for_writing(&self.target.spot().dir, self.target.name())
                 .map_err(|error| Error::io("opening the content", error))?;
             return Ok(Current::File { name: None, writer: begin_content(fd, head)? });
         };
-        if matches!(self.target, Target::Staged(_))
-            && !head.amend
-            && !self.names.insert(StreamKey::of(Some(name)))
-        {
+        if self.target.is_staged() && !head.amend && !self.names.insert(StreamKey::of(Some(name))) {
             let why = "another stream of the file has the same name but for its case; the first one is kept";
             report.stream_loss(Some(name), LossKind::Stream, why);
             return Ok(Current::Passed);
@@ -175,16 +146,14 @@ impl Ntfs3gSink {
         match fd {
             Ok(fd) => Ok(Current::File { name: Some(name.clone()), writer: begin_content(fd, head)? }),
             // The name of the file counts with that of its stream, and a directory holds some 2,700 of them.
-            Err(error) if matches!(error.win32(), Win32Error::FILENAME_EXCED_RANGE) && self.is_staged() => {
+            Err(error)
+                if matches!(error.win32(), Win32Error::FILENAME_EXCED_RANGE) && self.target.is_staged() =>
+            {
                 report.stream_loss(Some(name), LossKind::Stream, error.reason());
                 Ok(Current::Passed)
             }
             Err(error) => Err(error),
         }
-    }
-
-    fn is_staged(&self) -> bool {
-        matches!(self.target, Target::Staged(_))
     }
 
     fn open_stream(&self, name: &StreamName) -> rustix::io::Result<OwnedFd> {
@@ -194,14 +163,14 @@ impl Ntfs3gSink {
             // From within: the parent of a mounted directory is on another volume.
             path.push(":");
             path.push(OsStr::from_bytes(&suffix));
-            let dir = Node::open(&self.spot().dir, self.name())?
+            let dir = Node::open(&self.target.spot().dir, self.target.name())?
                 .open_content(OFlags::RDONLY | OFlags::DIRECTORY)?;
             return stage::open_for_writing(&dir, &path);
         }
-        path.push(self.name());
+        path.push(self.target.name());
         path.push(":");
         path.push(OsStr::from_bytes(&suffix));
-        stage::open_for_writing(&self.spot().dir, &path)
+        stage::open_for_writing(&self.target.spot().dir, &path)
     }
 
     fn write(&mut self, offset: u64, data: &[u8]) -> Result<()> {
@@ -239,11 +208,11 @@ impl Ntfs3gSink {
                 value.resize(size.ok_or_else(too_large_for_xattr)?.max(value.len()), 0);
                 let mut attribute = OsString::from("user.");
                 attribute.push(OsStr::from_bytes(&name.name().to_wtf8()));
-                let set = self.node()?.set_xattr(attribute, &value);
+                let set = self.target.node()?.set_xattr(attribute, &value);
                 let set =
                     set.map_err(|error| Error::io("writing the stream as an extended attribute", error));
                 match set {
-                    Err(error) if self.is_staged() && error.win32() != Win32Error::DISK_FULL => {
+                    Err(error) if self.target.is_staged() && error.win32() != Win32Error::DISK_FULL => {
                         report.stream_loss(Some(&name), LossKind::Stream, error.reason());
                         Ok(())
                     }
@@ -256,7 +225,7 @@ impl Ntfs3gSink {
 
     /// Applies a small payload to what is there, as `BackupWrite` does.
     fn apply_in_place(&mut self, kind: SmallKind, payload: &[u8]) -> Result<()> {
-        let node = self.node()?;
+        let node = self.target.node()?;
         match kind {
             SmallKind::Security => set_security(&node, payload).map(drop),
             SmallKind::Ea => {
@@ -303,14 +272,18 @@ impl Ntfs3gSink {
     fn look_twice(&self) -> Result<Node> {
         for _ in 0..2 {
             // The first answer may be EIO.
-            let _ = rustix::fs::statat(&self.spot().dir, self.name(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
+            let _ = rustix::fs::statat(
+                &self.target.spot().dir,
+                self.target.name(),
+                rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+            );
         }
-        self.node()
+        self.target.node()
     }
 
     /// Sets what a staged file got, before it has its name; what fails is a loss.
     fn apply_staged(&mut self, report: &FileReport<'_>) -> Result<()> {
-        let node = self.node()?;
+        let node = self.target.node()?;
         // Who is not root and gives the file away can set nothing else any more.
         if rustix::process::geteuid().is_root() {
             self.apply_security(&node, report)?;
@@ -329,7 +302,7 @@ impl Ntfs3gSink {
             drop(node);
             self.look_twice()?;
         }
-        let node = self.node()?;
+        let node = self.target.node()?;
         self.apply_info(&node, None)?;
         self.look_twice().map(drop)
     }
@@ -372,7 +345,7 @@ impl Ntfs3gSink {
 
     /// Sets what a rename takes away, and what could not be set before it.
     fn apply_published(&mut self, report: &FileReport<'_>) -> Result<()> {
-        let node = self.node()?;
+        let node = self.target.node()?;
         if let Some(payload) = self.small.get(&SmallKind::ObjectId) {
             tell(set_object_id(&node, payload), LossKind::ObjectId, report);
         }
@@ -407,7 +380,7 @@ impl FileSink for Ntfs3gSink {
         }
         match record {
             Record::File(info) => self.info = Some((*info).clone()),
-            Record::Small(kind, payload) if self.is_staged() => {
+            Record::Small(kind, payload) if self.target.is_staged() => {
                 self.small.insert(*kind, payload.to_vec());
             }
             Record::Small(kind, payload) => self.apply_in_place(*kind, payload)?,
@@ -416,7 +389,7 @@ impl FileSink for Ntfs3gSink {
                 let written = self.write(*offset, data);
                 // A stream that is too large for this mount is a loss, not the end of the file.
                 match (&self.current, written) {
-                    (Some(Current::Xattr { name, .. }), Err(error)) if self.is_staged() => {
+                    (Some(Current::Xattr { name, .. }), Err(error)) if self.target.is_staged() => {
                         report.stream_loss(Some(name), LossKind::Stream, error.reason());
                         self.current = Some(Current::Passed);
                     }
@@ -432,23 +405,18 @@ impl FileSink for Ntfs3gSink {
     fn link(&mut self, target: &Path) -> Result<()> {
         self.current = None;
         self.linked = true;
-        match &mut self.target {
-            Target::Staged(stage) => stage.replace_by_link(target),
-            Target::InPlace(spot) => stage::link_over(spot, target),
-        }
+        self.target.link(target)
     }
 
     fn commit(mut self: Box<Self>, report: &FileReport<'_>) -> Result<()> {
         self.current = None;
-        if !self.is_staged() {
+        if !self.target.is_staged() {
             return if self.linked || self.info.is_none() { Ok(()) } else { self.apply_published(report) };
         }
         if !self.linked {
             self.apply_staged(report)?;
         }
-        if let Target::Staged(stage) = &mut self.target {
-            stage.publish()?;
-        }
+        self.target.publish()?;
         if self.linked { Ok(()) } else { self.apply_published(report) }
     }
 }

@@ -37,9 +37,7 @@ pub fn backup_read(
         return Ok(());
     }
     *read = 0;
-    let handle = file.ok_or_else(|| Error::new(Win32Error::INVALID_HANDLE, "no handle"))?;
-    let inner = handle.inner();
-    check_handle(inner)?;
+    let (handle, inner) = checked(file)?;
     let at_path = |error: Error| error.at_path(inner.file.path());
     let begin = || {
         let source = inner.file.source().map_err(at_path)?;
@@ -56,8 +54,10 @@ pub fn backup_read(
     Ok(())
 }
 
-/// What neither backup function takes.
-pub(super) fn check_handle(inner: &Inner) -> Result<()> {
+/// A handle that the backup functions take.
+pub(super) fn checked(file: Option<&Handle>) -> Result<(&Handle, &Inner)> {
+    let handle = file.ok_or_else(|| Error::new(Win32Error::INVALID_HANDLE, "no handle"))?;
+    let inner = handle.inner();
     if inner.flags.contains(FileFlags::NO_BUFFERING) {
         return Err(wrong("the handle was opened with FILE_FLAG_NO_BUFFERING").at_path(inner.file.path()));
     }
@@ -66,7 +66,7 @@ pub(super) fn check_handle(inner: &Inner) -> Result<()> {
             .at_path(inner.file.path())
             .hint("open the file itself: its streams are part of its backup stream"));
     }
-    Ok(())
+    Ok((handle, inner))
 }
 
 fn rights(inner: &Inner, process_security: bool) -> ReadRights {

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use ntbak_wire::Win32Error;
 use ntbak_wire::record::SmallKind;
 
 use crate::error::{Error, Result};
 use crate::report::{FileReport, Loss, Note, Report};
 use crate::restore::Unheld;
 use crate::restore_stream::{BackupWriter, SetSecurity, WriteRights};
-use crate::win32::backup_read::check_handle;
+use crate::win32::backup_read::checked;
 use crate::win32::context::{Side, wrong};
 use crate::win32::handle::Inner;
 use crate::win32::{Access, Context, Handle};
@@ -52,9 +51,7 @@ pub fn backup_write(
         return Ok(());
     }
     *written = 0;
-    let handle = file.ok_or_else(|| Error::new(Win32Error::INVALID_HANDLE, "no handle"))?;
-    let inner = handle.inner();
-    check_handle(inner)?;
+    let (handle, inner) = checked(file)?;
     if u32::try_from(buffer.len()).is_err() {
         return Err(wrong("more than 4 GiB in one call"));
     }

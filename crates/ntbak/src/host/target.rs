@@ -1,0 +1,63 @@
+//! Where a sink writes: to a new file beside its place, or to the one that is there.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use crate::error::Result;
+use crate::host::node::{Node, Spot};
+use crate::host::stage::{self, Stage};
+
+/// The file that a sink writes.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// A new file that gets its name when it is whole.
+    Staged(Stage),
+    /// The file that is there.
+    InPlace(Spot),
+}
+
+impl Target {
+    pub(crate) fn is_staged(&self) -> bool {
+        matches!(self, Self::Staged(_))
+    }
+
+    /// The place that the file has, or is going to have.
+    pub(crate) fn spot(&self) -> &Spot {
+        match self {
+            Self::Staged(stage) => stage.spot(),
+            Self::InPlace(spot) => spot,
+        }
+    }
+
+    /// The name that the file has now.
+    pub(crate) fn name(&self) -> &OsStr {
+        match self {
+            Self::Staged(stage) => stage.name(),
+            Self::InPlace(spot) => &spot.name,
+        }
+    }
+
+    /// The file as it is now.
+    pub(crate) fn node(&self) -> Result<Node> {
+        match self {
+            Self::Staged(stage) => stage.node(),
+            Self::InPlace(spot) => spot.node(),
+        }
+    }
+
+    /// Puts a hard link to `existing` in the place of the file: at once, or when it is published.
+    pub(crate) fn link(&mut self, existing: &Path) -> Result<()> {
+        match self {
+            Self::Staged(stage) => stage.replace_by_link(existing),
+            Self::InPlace(spot) => stage::link_over(spot, existing),
+        }
+    }
+
+    /// Gives a staged file its name.
+    pub(crate) fn publish(&mut self) -> Result<()> {
+        match self {
+            Self::Staged(stage) => stage.publish(),
+            Self::InPlace(_) => Ok(()),
+        }
+    }
+}
