@@ -29,14 +29,20 @@ fn explain(kind: SmallKind, payload: &[u8]) -> ntbak_wire::Result<Vec<String>> {
                 .map(|ea| {
                     let name = ntbak_wire::Name::from(&*String::from_utf8_lossy(&ea.name));
                     let need = if ea.is_needed() { ", NEED_EA" } else { "" };
-                    let meaning = ea::describe(&ea).unwrap_or_else(|| value(&ea.value));
+                    let meaning = match ea.value.is_empty() {
+                        true => "deletes the attribute".to_owned(),
+                        false => ea::describe(&ea).unwrap_or_else(|| value(&ea.value)),
+                    };
                     format!("{name} ({} bytes{need}): {meaning}", ea.value.len())
                 })
                 .collect()
         }
         SmallKind::Reparse => {
             let buffer = ReparseBuffer::parse(payload)?;
-            vec![format!("tag {}", buffer.tag()), buffer.describe()]
+            vec![
+                format!("tag {:#010x} {}", buffer.tag().0, buffer.tag().name().unwrap_or("(unknown)")),
+                buffer.describe(),
+            ]
         }
         SmallKind::ObjectId => {
             let [id, volume, birth, domain] = ObjectId::parse(payload)?.guids();

@@ -1,6 +1,7 @@
 //! Bytes that are written: standard output, or a file that appears when it is whole.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,8 @@ use crate::failure::Failure;
 pub(crate) enum Output {
     /// Standard output.
     Stdout(io::StdoutLock<'static>),
+    /// A device, a pipe or the like, which has neither holes nor a size.
+    Device { file: File, path: PathBuf },
     /// A file beside its place, removed unless it is [finished](Output::finish).
     File { file: File, temporary: PathBuf, path: PathBuf },
 }
@@ -20,34 +23,42 @@ impl Output {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return Ok(Self::Stdout(io::stdout().lock()));
         };
-        if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-            let file = File::options().write(true).open(path);
-            let file = file.map_err(|error| Failure::io(format!("{}: opening", path.display()), error))?;
-            return Ok(Self::File { file, temporary: PathBuf::new(), path: path.to_owned() });
+        let making = |error| Failure::io(format!("{}: making the file", path.display()), error);
+        let there = fs::metadata(path).ok();
+        if there.as_ref().is_some_and(|there| !there.is_file()) {
+            let file = File::options().write(true).open(path).map_err(making)?;
+            return Ok(Self::Device { file, path: path.to_owned() });
         }
-        let temporary = path.with_file_name(format!(".ntbak-{}.part", std::process::id()));
-        let file = File::options().write(true).create_new(true).open(&temporary);
-        let file =
-            file.map_err(|error| Failure::io(format!("{}: making the file", path.display()), error))?;
-        Ok(Self::File { file, temporary, path: path.to_owned() })
+        // What a link leads to is what is meant.
+        let path = if there.is_some() { path.canonicalize().map_err(making)? } else { path.to_owned() };
+        let chance = RandomState::new().build_hasher().finish();
+        let temporary = path.with_file_name(format!(".ntbak-{chance:016x}.part"));
+        let mut options = File::options();
+        options.write(true).create_new(true);
+        let file = options.open(&temporary).map_err(making)?;
+        let output = Self::File { file, temporary, path };
+        if let (Self::File { file, .. }, Some(there)) = (&output, there) {
+            file.set_permissions(there.permissions()).map_err(making)?;
+        }
+        Ok(output)
     }
 
     pub(crate) fn write(&mut self, data: &[u8]) -> Result<(), Failure> {
         let written = match self {
             Self::Stdout(stdout) => stdout.write_all(data),
-            Self::File { file, .. } => file.write_all(data),
+            Self::Device { file, .. } | Self::File { file, .. } => file.write_all(data),
         };
         written.map_err(|error| self.fault("writing", error))
     }
 
-    /// Goes to another place in the file; `false` on standard output, which has none.
+    /// Goes to another place in the file; `false` where there is none.
     pub(crate) fn seek(&mut self, offset: u64) -> Result<bool, Failure> {
         let Self::File { file, .. } = self else { return Ok(false) };
         let sought = file.seek(SeekFrom::Start(offset));
         sought.map(|_| true).map_err(|error| self.fault("writing", error))
     }
 
-    /// Sets the size of the file; `false` on standard output.
+    /// Sets the size of the file; `false` where it has none.
     pub(crate) fn set_len(&mut self, size: u64) -> Result<bool, Failure> {
         let Self::File { file, .. } = self else { return Ok(false) };
         let set = file.set_len(size);
@@ -58,7 +69,7 @@ impl Output {
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         let done = match &mut self {
             Self::Stdout(stdout) => stdout.flush(),
-            Self::File { temporary, .. } if temporary.as_os_str().is_empty() => Ok(()),
+            Self::Device { .. } => Ok(()),
             Self::File { temporary, path, .. } => fs::rename(temporary, path),
         };
         done.map_err(|error| self.fault("completing", error))
@@ -67,7 +78,7 @@ impl Output {
     fn fault(&self, doing: &str, error: io::Error) -> Failure {
         let name = match self {
             Self::Stdout(_) => "standard output".into(),
-            Self::File { path, .. } => path.display().to_string(),
+            Self::Device { path, .. } | Self::File { path, .. } => path.display().to_string(),
         };
         Failure::io(format!("{name}: {doing}"), error)
     }

@@ -32,6 +32,11 @@ struct State {
 impl Reporter {
     /// A reporter as the arguments want it.
     pub(crate) fn new(common: &Common) -> Result<Self, Failure> {
+        if common.report.as_deref() == Some(Path::new("-")) {
+            return Err(Failure::Usage(
+                "--report takes a file; losses are on standard error in any case".into(),
+            ));
+        }
         let create = |path: &Path| {
             File::create(path)
                 .map_err(|error| Failure::io(format!("{}: making the report", path.display()), error))

@@ -277,12 +277,33 @@ fn extract_of_what_is_not_there_or_cut_leaves_nothing() {
         args.extend(what.iter().map(Into::into));
         ntbak(args).input(&rich()).expect(1).says("there is no stream").says("ntbak stream list");
     }
-    ntbak(["stream", "extract", "--name", "a/b"]).input(&rich()).expect(1).says("stream name");
+    ntbak(["stream", "extract", "--name", "a/b"]).input(&rich()).expect(2).says("stream name");
+    // A refused kind before a header that cannot be: an error, not a loop.
+    let hostile =
+        [&stream(12, 0, "", b"")[..], &1u32.to_le_bytes(), &[0; 4], &(1u64 << 63).to_le_bytes(), &[0; 4]];
+    ntbak(["stream", "extract", "--data"]).input(&hostile.concat()).expect(1).says("Size");
     let whole = small();
     for cut in 1..whole.len() {
         let extract = args([&"stream", &"extract", &"--id", &"7", &"-o", &out]);
         ntbak(extract).input(&whole[..cut]).expect(1);
         assert_eq!(names(dir.path()), [""; 0], "{cut}");
+    }
+}
+
+/// Two streams of EAs add up, an empty value deletes: in a new file as in one that is there.
+#[test]
+fn bs_52_eas_of_two_streams_add_up() {
+    use ntbak_wire::ea::{Ea, build_full};
+    let dir = scratch();
+    let ea = |name: &'static [u8], value: &'static [u8]| build_full(&[Ea::new(0, name, value)]).unwrap();
+    let all = [ea(b"A", b"1"), ea(b"B", b"2"), ea(b"GONE", b"3"), ea(b"GONE", b"")];
+    let input: Vec<u8> = all.iter().flat_map(|list| stream(2, 0, "", list)).collect();
+    let file = dir.path().join("f");
+    for _ in 0..2 {
+        ntbak(args([&"stream", &"write", &file])).input(&input).expect(0);
+        let read = ntbak(args([&"stream", &"read", &file])).expect(0).stdout;
+        let eas = build_full(&[Ea::new(0, &b"A"[..], &b"1"[..]), Ea::new(0, &b"B"[..], &b"2"[..])]).unwrap();
+        assert_eq!(read, stream(2, 0, "", &eas));
     }
 }
 

@@ -9,7 +9,7 @@ use ntbak_wire::{FileAttributes, Win32Error};
 
 use crate::error::{Error, Result};
 use crate::report::{FileReport, LossKind};
-use crate::source::FileSource;
+use crate::source::{Facet, FileSource};
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 1 << 20;
@@ -185,7 +185,7 @@ impl<'s> FileRecords<'s> {
         if info.attributes.contains(FileAttributes::ENCRYPTED) {
             report.loss(LossKind::Efs, "the directory's own encryption data is not read yet");
         }
-        source.remarks(&report)?;
+        source.remarks(Facet::All, &report)?;
         let head = StreamHead::plain(None, 0);
         let (walk, state, buffer) = (Walk::default(), State::Begin, Vec::new());
         Ok(Self { source, report, options, walk, state, info, head, index: 0, known: None, buffer })

@@ -72,6 +72,10 @@ pub fn open(path: &Path) -> Result<Box<dyn FileSource>> {
 /// The directory is not there or cannot be written.
 pub fn stage(path: &Path, directory: bool) -> Result<Box<dyn FileSink>> {
     let spot = Spot::of(path)?;
+    if !directory && path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        let why = "it ends with a slash, and no directory of this name is there";
+        return Err(Error::new(Win32Error::PATH_NOT_FOUND, why).at_path(path));
+    }
     if spot.name == "." {
         let why = "it is the end of no name: a new file needs one";
         return Err(Error::new(Win32Error::INVALID_NAME, why).at_path(path));

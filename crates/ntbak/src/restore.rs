@@ -121,7 +121,12 @@ impl Restore {
         let tell = |there: bool, fact: Facts, kind: LossKind| {
             if there && !can.holds(fact) {
                 let what = Facts::NAMES.iter().find(|(named, _)| *named == fact).map_or("", |(_, name)| name);
-                report.loss(kind, format!("{what}: {}", can.why_not(fact)));
+                let why = can.why_not(fact);
+                // Of three times, the kind alone does not say which.
+                report.loss(
+                    kind,
+                    if kind == LossKind::Time { format!("{what}: {why}") } else { why.to_owned() },
+                );
             }
         };
         tell(info.times.created.is_some(), Facts::CREATED, LossKind::Time);
@@ -243,6 +248,9 @@ pub fn copy(source: &dyn FileSource, sink: Box<dyn FileSink>, report: &FileRepor
     let mut restore = Restore::new(sink, Unheld::Report);
     let here = FileReport { to: report.to, path: report.path };
     let mut records = FileRecords::new(source, restore.options(), here)?;
+    if records.info().link_count > 1 && !records.info().attributes.is_directory() {
+        report.loss(LossKind::Link, "the file has other names, too, and the copy has one");
+    }
     while let Some(record) = records.next()? {
         match restore.put(&record, report) {
             // An id that another file has, or that a directory keeps: the copy goes on with the one that it can have.

@@ -277,7 +277,7 @@ impl FileSource for Faulty {
         self.count("read_at").and_then(|()| self.inner.read_at(stream, offset, buf))
     }
 
-    fn remarks(&self, _: &FileReport<'_>) -> ntbak::Result<()> {
+    fn remarks(&self, _: ntbak::source::Facet, _: &FileReport<'_>) -> ntbak::Result<()> {
         self.count("remarks")
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use ntbak::place;
+use ntbak::source::Facet;
 use ntbak::{Collected, FileReport, FileSource, LossKind};
 use ntbak_wire::record::SmallKind;
 use ntbak_wire::samba::dosattrib::{self, DosAttrib};
@@ -115,7 +116,7 @@ fn damaged_and_foreign_attributes_are_told() {
     set(&path, ntacl::USER_NAME, b"\x09\0\x09\0");
     let report = Collected::new();
     let source = place::open(&path).unwrap();
-    source.remarks(&FileReport { to: &report, path: &path }).unwrap();
+    source.remarks(Facet::All, &FileReport { to: &report, path: &path }).unwrap();
     let kinds: Vec<_> = report.losses().iter().map(|loss| loss.kind).collect();
     assert_eq!(kinds, [LossKind::Attribute; 3], "{:?}", report.losses());
     assert!(source.small(SmallKind::Security).unwrap().is_none());

@@ -131,7 +131,7 @@ fn bs_16_control_characters_and_unpaired_surrogates_survive() {
 
 /// What each list of streams makes of a file: the sizes of its streams, which are sparse, and their bytes.
 #[test]
-fn bs_17_to_bs_27_what_the_file_becomes() {
+fn bs_17_bs_18_bs_19_bs_20_bs_21_bs_22_bs_23_bs_24_bs_25_bs_26_bs_27_what_the_file_becomes() {
     let (data, sparse) = (|p: &[u8]| raw(1, 0, "", p), |p: &[u8]| raw(1, 8, "", p));
     let ads = |name| raw(4, 8, name, b"");
     let end = |offset| block(offset, b"");

@@ -14,7 +14,7 @@ pub(crate) fn run(typed: &Path, reporter: &Reporter) -> Done {
         Ok(stream) => stream,
         // Why it is not there, if it is known.
         Err(failure) => {
-            source.remarks(&report_on(reporter, &location.path))?;
+            source.remarks(ntbak::source::Facet::BackupStream, &report_on(reporter, &location.path))?;
             return Err(failure);
         }
     };

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use ntbak::place::{self, Place};
+use ntbak::source::Facet;
 use ntbak::{Capabilities, Facts, FileSource};
 use ntbak_wire::record::{FileInfo, SmallKind, StreamFlags, StreamHead};
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ use crate::report::Reporter;
 pub(crate) fn run(location: &Path, as_json: bool, reporter: &Reporter) -> Done {
     let place = Place::of(location)?;
     let source = place::open(location)?;
-    source.remarks(&report_on(reporter, location))?;
+    source.remarks(Facet::BackupStream, &report_on(reporter, location))?;
     let info = source.info()?;
     let capabilities = place.capabilities(info.attributes.is_directory());
     let text = if as_json {

@@ -18,8 +18,9 @@ pub(crate) fn run(file: Option<&Path>, what: &Extract, output: Option<&Path>) ->
     let extracted = match (&what.name, what.id) {
         (_, Some(id)) => payload(&mut input, id, output),
         (Some(name), None) => {
-            let name = name.strip_prefix(':').unwrap_or(name);
-            let name = StreamName::new(Name::from(name.strip_suffix(":$DATA").unwrap_or(name)))?;
+            let wire = Name::from(format!(":{}", name.strip_prefix(':').unwrap_or(name)).as_str());
+            let name =
+                StreamName::from_wire(&wire).map_err(|error| Failure::Usage(format!("--name: {error}")))?;
             content(&mut input, Some(&name), output)
         }
         (None, None) => content(&mut input, None, output),
@@ -59,6 +60,7 @@ fn content(input: &mut Input, name: Option<&StreamName>, output: Output) -> Resu
     let wanted = ntbak::memory::StreamKey::of(name);
     let mut decoder = RecordDecoder::new();
     let mut content = Content { output, at: 0, len: 0, found: false, inside: false };
+    let mut forgiven = None;
     loop {
         let mut bytes = input.read()?;
         let ended = bytes.is_empty();
@@ -72,10 +74,12 @@ fn content(input: &mut Input, name: Option<&StreamName>, output: Output) -> Resu
                 }
                 Err(error) => error,
             };
-            // A stream of a kind that nobody knows is not the one that is wanted.
-            if !matches!(decoder.current().0.id, StreamId::Unknown(_)) {
+            // A stream of a kind that nobody knows is not the one that is wanted; it is refused once, with its header.
+            let (header, offset) = decoder.current();
+            if !matches!(header.id, StreamId::Unknown(_)) || forgiven == Some(offset) {
                 return Err(error.into());
             }
+            forgiven = Some(offset);
         }
         if ended {
             break;

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use ntbak::source::Facet;
 use ntbak::{BackupReader, LossKind, ReadRights, SecurityAccess};
 use ntbak_wire::record::SmallKind;
 
 use crate::commands::{Done, count, report_on};
+use crate::failure::Failure;
+use crate::location::Location;
 use crate::output::Output;
 use crate::report::Reporter;
 
@@ -16,9 +19,16 @@ pub(crate) fn run(
     strict: bool,
     reporter: &Reporter,
 ) -> Done {
+    if let Some(stream) = Location::parse(location).stream {
+        let why = format!(
+            "{}: a backup stream is that of a whole file; `ntbak cat` gives one stream",
+            location.display()
+        );
+        return Err(Failure::Usage(format!("{why}, or leave :{stream} out")));
+    }
     let source = ntbak::place::open(location)?;
     let report = report_on(reporter, location);
-    source.remarks(&report)?;
+    source.remarks(Facet::BackupStream, &report)?;
     let mut reader = BackupReader::new();
     if strict {
         reader.leave_out_eas();

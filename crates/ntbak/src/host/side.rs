@@ -101,7 +101,10 @@ impl SideFile {
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(Error::io("opening the side file", error)),
         };
-        let file = Self::index(fd)?;
+        let file = Self::index(fd).map_err(|error| {
+            let side = format!("{}/{}", side::DIRECTORY, name.display());
+            error.hint(format!("the side file is {side}; move it away to reach the content alone"))
+        })?;
         // Two names whose hashes agree in 128 bits do not happen by chance; the later one would have replaced it.
         Ok((file.head.owner == owner.as_bytes()).then_some(file))
     }

@@ -66,6 +66,11 @@ pub struct DirectorySink {
 impl DirectorySink {
     /// A new file or directory at `spot`, in place of what is there.
     pub(crate) fn stage(spot: Spot, directory: bool) -> Result<Self> {
+        let longest = rustix::fs::fstatvfs(&spot.dir).map_or(255, |file_system| file_system.f_namemax);
+        if spot.name.len() as u64 > longest {
+            let why = format!("the name has {} bytes, and the file system takes {longest}", spot.name.len());
+            return Err(Error::new(Win32Error::FILENAME_EXCED_RANGE, why).at_path(&spot.path));
+        }
         if spot.name == side::DIRECTORY {
             return Err(Error::new(Win32Error::INVALID_NAME, "that name is taken by the side files")
                 .at_path(&spot.path));
@@ -204,7 +209,10 @@ impl DirectorySink {
             None => None,
         };
         let payload = match kind {
-            SmallKind::Ea if self.target.is_staged() => payload.to_vec(),
+            SmallKind::Ea if self.target.is_staged() && self.info.is_some() => payload.to_vec(),
+            SmallKind::Ea if self.target.is_staged() => {
+                ea::merge_as_is(self.small.get(&kind).map_or(&[], Vec::as_slice), payload)?
+            }
             SmallKind::Ea => {
                 let mine = self.small.get(&kind).cloned();
                 ea::merge(&mine.or(before).unwrap_or_default(), payload)?

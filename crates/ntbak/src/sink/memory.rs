@@ -37,6 +37,8 @@ pub struct MemorySink {
 struct Own {
     object_id: bool,
     reparse: bool,
+    /// Basic information came: this is a copy, not the restore of a backup stream.
+    info: bool,
 }
 
 /// Tells whether another file has an object id.
@@ -96,7 +98,11 @@ impl MemorySink {
         match kind {
             SmallKind::Security => file.security = Some(payload.to_vec()),
             // A new file gets the list as it is; what is there already is changed as Windows changes it.
-            SmallKind::Ea if staged => file.ea = (!payload.is_empty()).then(|| payload.to_vec()),
+            SmallKind::Ea if staged && own.info => file.ea = (!payload.is_empty()).then(|| payload.to_vec()),
+            SmallKind::Ea if staged => {
+                let merged = ea::merge_as_is(file.ea.as_deref().unwrap_or_default(), payload)?;
+                file.ea = (!merged.is_empty()).then_some(merged);
+            }
             SmallKind::Ea => {
                 let merged = ea::merge(file.ea.as_deref().unwrap_or_default(), payload)?;
                 file.ea = (!merged.is_empty()).then_some(merged);
@@ -156,7 +162,10 @@ impl FileSink for MemorySink {
             }
         };
         match record {
-            Record::File(info) => file.info.clone_from(info),
+            Record::File(info) => {
+                file.info.clone_from(info);
+                self.own.info = true;
+            }
             Record::Small(kind, payload) => {
                 Self::small(file, *kind, payload, &mut self.own, is_staged)?;
             }

@@ -54,6 +54,13 @@ pub trait FileSink: Send {
 /// Whether Windows would set this reparse buffer on a file in this state (\[MS-FSA\] 2.1.5.10.37).
 fn check_reparse(payload: &[u8], file: reparse::File) -> Result<()> {
     let buffer = ReparseBuffer::parse(payload)?;
-    reparse::check_settable(&buffer, file)
-        .map_err(|conflict| Error::new(conflict.win32(), conflict.to_string()))
+    reparse::check_settable(&buffer, file).map_err(|conflict| {
+        let error = Error::new(conflict.win32(), conflict.to_string());
+        match conflict {
+            reparse::Conflict::NotADirectory => {
+                error.hint("a junction is a directory: make one with --directory")
+            }
+            _ => error,
+        }
+    })
 }

@@ -14,7 +14,7 @@
 //!
 //! An error for want of space leaves empty attributes behind, so the file is given up then.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -25,7 +25,7 @@ use ntbak_wire::record::{FileInfo, Record, SmallKind, StreamHead};
 use ntbak_wire::reparse::{self, ReparseBuffer};
 use ntbak_wire::stream::StreamName;
 use ntbak_wire::{FileAttributes, Win32Error, ea};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::capability::Capabilities;
@@ -52,9 +52,11 @@ pub struct Ntfs3gSink {
     small: BTreeMap<SmallKind, Vec<u8>>,
     current: Option<Current>,
     /// Staged: the names so far; ntfs-3g would make two streams whose names differ by case only.
-    names: HashSet<StreamKey>,
+    names: HashMap<StreamKey, StreamName>,
     /// In place: what this restore has set may be replaced by a later payload; what was there before may not.
     own: HashSet<SmallKind>,
+    /// A stream has bytes in it.
+    has_content: bool,
     /// The file has become a hard link to another one, and nothing more may be written to it.
     linked: bool,
 }
@@ -97,19 +99,10 @@ impl Ntfs3gSink {
 
     /// Takes the EAs and these named streams from the file at `spot`.
     pub(crate) fn clear(spot: &Spot, mount: &Ntfs3gMount, streams: &[StreamHead]) -> Result<()> {
-        let node = spot.node()?;
-        set_ea(&node, &[])?;
-        for name in streams.iter().filter_map(|head| head.name.as_ref()) {
-            let name = OsStr::from_bytes(&name.name().to_wtf8()).to_owned();
-            let removed = if mount.streams == StreamsInterface::Xattr {
-                node.remove_xattr([OsStr::new("user."), &name].into_iter().collect::<OsString>())
-            } else {
-                let path: OsString = [&spot.name, OsStr::new(":"), &name].into_iter().collect();
-                rustix::fs::unlinkat(&spot.dir, path, rustix::fs::AtFlags::empty())
-            };
-            removed.map_err(|error| Error::io("removing a stream", error).at_path(&spot.path))?;
-        }
-        Ok(())
+        let sink = Self::in_place(spot.try_clone()?, mount)?;
+        set_ea(&sink.target.node()?, &[])?;
+        let mut names = streams.iter().filter_map(|head| head.name.as_ref());
+        names.try_for_each(|name| sink.remove_stream(name)).map_err(|error| error.at_path(&spot.path))
     }
 
     fn new(target: Target, mount: &Ntfs3gMount, directory: bool) -> Self {
@@ -122,8 +115,9 @@ impl Ntfs3gSink {
             info: None,
             small: BTreeMap::new(),
             current: None,
-            names: HashSet::new(),
+            names: HashMap::new(),
             own: HashSet::new(),
+            has_content: false,
             linked: false,
         }
     }
@@ -134,26 +128,56 @@ impl Ntfs3gSink {
                 .map_err(|error| Error::io("opening the content", error))?;
             return Ok(Current::File { name: None, writer: begin_content(fd, head)? });
         };
-        if self.target.is_staged() && !head.amend && !self.names.insert(StreamKey::of(Some(name))) {
-            let why = "another stream of the file has the same name but for its case; the first one is kept";
-            report.stream_loss(Some(name), LossKind::Stream, why);
+        if self.target.is_staged() && !head.amend && !self.make_room(name, report)? {
             return Ok(Current::Passed);
         }
         if self.streams == StreamsInterface::Xattr {
             return Ok(Current::Xattr { name: name.clone(), value: Vec::new() });
         }
-        let fd = self.open_stream(name).map_err(|error| Error::io("opening the stream", error));
-        match fd {
+        match self.open_stream(name) {
             Ok(fd) => Ok(Current::File { name: Some(name.clone()), writer: begin_content(fd, head)? }),
-            // The name of the file counts with that of its stream, and a directory holds some 2,700 of them.
-            Err(error)
-                if matches!(error.win32(), Win32Error::FILENAME_EXCED_RANGE) && self.target.is_staged() =>
-            {
-                report.stream_loss(Some(name), LossKind::Stream, error.reason());
+            // The name of the file counts with that of its stream, and a file holds some 2,700 streams.
+            Err(error @ (Errno::NAMETOOLONG | Errno::RANGE | Errno::TOOBIG)) if self.target.is_staged() => {
+                report.stream_loss(Some(name), LossKind::Stream, format!("ntfs-3g cannot make it: {error}"));
                 Ok(Current::Passed)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(Error::io("opening the stream", error)),
         }
+    }
+
+    /// Sees to it that no two streams of a new file differ by case only, which ntfs-3g would let happen: of a backup
+    /// stream the last one counts, of a copy the first; `false` when this one is passed over.
+    fn make_room(&mut self, name: &StreamName, report: &FileReport<'_>) -> Result<bool> {
+        let key = StreamKey::of(Some(name));
+        let Some(before) = self.names.get(&key).filter(|before| *before != name).cloned() else {
+            self.names.insert(key, name.clone());
+            return Ok(true);
+        };
+        if self.info.is_some() {
+            let why = "another stream of the file has the same name but for its case; the first one is kept";
+            report.stream_loss(Some(name), LossKind::Stream, why);
+            return Ok(false);
+        }
+        let why = "a later stream has the same name but for its case, and takes its place";
+        report.stream_loss(Some(&before), LossKind::Stream, why);
+        self.remove_stream(&before)?;
+        self.names.insert(key, name.clone());
+        Ok(true)
+    }
+
+    fn remove_stream(&self, name: &StreamName) -> Result<()> {
+        let name = OsStr::from_bytes(&name.name().to_wtf8()).to_owned();
+        let removed = if self.streams == StreamsInterface::Xattr {
+            self.target.node()?.remove_xattr([OsStr::new("user."), &name].into_iter().collect::<OsString>())
+        } else if self.directory {
+            let path: OsString = [OsStr::new(":"), &name].into_iter().collect();
+            let dir = self.target.node()?.open_content(OFlags::RDONLY | OFlags::DIRECTORY);
+            dir.and_then(|dir| rustix::fs::unlinkat(dir, path, AtFlags::empty()))
+        } else {
+            let path: OsString = [self.target.name(), OsStr::new(":"), &name].into_iter().collect();
+            rustix::fs::unlinkat(&self.target.spot().dir, path, AtFlags::empty())
+        };
+        removed.map_err(|error| Error::io("removing a stream", error))
     }
 
     fn open_stream(&self, name: &StreamName) -> rustix::io::Result<OwnedFd> {
@@ -272,11 +296,8 @@ impl Ntfs3gSink {
     fn look_twice(&self) -> Result<Node> {
         for _ in 0..2 {
             // The first answer may be EIO.
-            let _ = rustix::fs::statat(
-                &self.target.spot().dir,
-                self.target.name(),
-                rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
-            );
+            let _ =
+                rustix::fs::statat(&self.target.spot().dir, self.target.name(), AtFlags::SYMLINK_NOFOLLOW);
         }
         self.target.node()
     }
@@ -297,8 +318,11 @@ impl Ntfs3gSink {
             self.small.remove(&SmallKind::ObjectId);
         }
         if let Some(payload) = self.small.get(&SmallKind::Reparse) {
-            let set = check_kind(payload, self.directory).and_then(|()| set(&node, ntfs3g::REPARSE, payload));
-            soften(set, LossKind::Reparse, report)?;
+            soften(set(&node, ntfs3g::REPARSE, payload), LossKind::Reparse, report)?;
+            if self.has_content {
+                let what = "ntfs-3g gives the content of a reparse point to nobody; it is on the volume all the same";
+                report.note(None, what);
+            }
             drop(node);
             self.look_twice()?;
         }
@@ -381,7 +405,17 @@ impl FileSink for Ntfs3gSink {
         match record {
             Record::File(info) => self.info = Some((*info).clone()),
             Record::Small(kind, payload) if self.target.is_staged() => {
-                self.small.insert(*kind, payload.to_vec());
+                let payload = match kind {
+                    SmallKind::Ea if self.info.is_none() => {
+                        ea::merge_as_is(self.small.get(kind).map_or(&[], Vec::as_slice), payload)?
+                    }
+                    SmallKind::Reparse => {
+                        check_kind(payload, self.directory)?;
+                        payload.to_vec()
+                    }
+                    _ => payload.to_vec(),
+                };
+                self.small.insert(*kind, payload);
             }
             Record::Small(kind, payload) => self.apply_in_place(*kind, payload)?,
             Record::Stream(head) => self.current = Some(self.begin_stream(head, report)?),
@@ -396,7 +430,10 @@ impl FileSink for Ntfs3gSink {
                     (_, written) => written?,
                 }
             }
-            Record::EndStream { size } => self.end_stream(*size, report)?,
+            Record::EndStream { size } => {
+                self.has_content |= *size > 0;
+                self.end_stream(*size, report)?;
+            }
             _ => {}
         }
         Ok(())

@@ -21,7 +21,7 @@ use crate::host::samba::{AttributeStream, Dialect};
 use crate::host::side::{SideFile, SideStream, file_name};
 use crate::memory::StreamKey;
 use crate::report::{FileReport, LossKind};
-use crate::source::FileSource;
+use crate::source::{Facet, FileSource};
 
 /// Reads a file or directory on a Linux file system.
 ///
@@ -338,8 +338,9 @@ impl FileSource for DirectorySource {
         }
     }
 
-    fn remarks(&self, report: &FileReport<'_>) -> Result<()> {
-        for (kind, why) in &self.losses {
+    fn remarks(&self, about: Facet, report: &FileReport<'_>) -> Result<()> {
+        let counts = |kind: LossKind| about == Facet::All || kind != LossKind::LinuxAttribute;
+        for (kind, why) in self.losses.iter().filter(|(kind, _)| counts(*kind)) {
             report.loss(*kind, why.clone());
         }
         for what in &self.notes {

@@ -17,6 +17,15 @@ pub use memory::MemorySource;
 pub use ntfs3g::Ntfs3gSource;
 pub(crate) use ntfs3g::read_attributes;
 
+/// What of a file is going to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Facet {
+    /// Everything.
+    All,
+    /// What a backup stream has a place for: no attributes, times and names.
+    BackupStream,
+}
+
 /// One opened file or directory, read by position: nothing here moves, so any thread may ask anything at any time.
 pub trait FileSource: Send + Sync {
     /// Attributes, times and names.
@@ -53,12 +62,12 @@ pub trait FileSource: Send + Sync {
     /// error with the next call.
     fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize>;
 
-    /// Tells what this source cannot give of the file, and what is worth knowing about it. Called once for a backup,
-    /// before anything is read.
+    /// Tells what this source cannot give of the file, and what is worth knowing about it: all of it for a copy, for a
+    /// backup stream only what has a place there. Called once, before anything is read.
     ///
     /// # Errors
     /// The place cannot be read.
-    fn remarks(&self, _report: &FileReport<'_>) -> Result<()> {
+    fn remarks(&self, _about: Facet, _report: &FileReport<'_>) -> Result<()> {
         Ok(())
     }
 }

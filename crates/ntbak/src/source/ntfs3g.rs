@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::host::node::{Node, Spot, read_at};
 use crate::host::ntfs3g::{self, Ntfs3gMount, StreamsInterface};
 use crate::report::{FileReport, LossKind};
-use crate::source::FileSource;
+use crate::source::{Facet, FileSource};
 
 /// NTFS makes holes in units of this many bytes.
 const HOLE_UNIT: u64 = 65_536;
@@ -366,8 +366,9 @@ impl FileSource for Ntfs3gSource {
             .map_err(|error| self.fault(Error::io("reading the content", error).at_offset(offset)))
     }
 
-    fn remarks(&self, report: &FileReport<'_>) -> Result<()> {
-        for (stream, kind, why) in &self.losses {
+    fn remarks(&self, about: Facet, report: &FileReport<'_>) -> Result<()> {
+        let counts = |kind: LossKind| about == Facet::All || kind != LossKind::ShortName;
+        for (stream, kind, why) in self.losses.iter().filter(|(_, kind, _)| counts(*kind)) {
             report.stream_loss(stream.as_ref(), *kind, why.clone());
         }
         for stream in &self.streams {

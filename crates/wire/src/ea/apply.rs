@@ -48,6 +48,25 @@ pub fn merge(existing: &[u8], changes: &[u8]) -> Result<Vec<u8>> {
     build_full(&apply(&parse_full(existing)?.to_vec(), &changes_of(changes)?)?)
 }
 
+/// As [`merge`], for a file that did not exist before: names stay as they are spelled, and what Windows would not set is
+/// kept, because it may come from a volume that Linux has written to.
+///
+/// # Errors
+/// As [`parse_full`], for either list, and [`build_full`].
+pub fn merge_as_is(existing: &[u8], changes: &[u8]) -> Result<Vec<u8>> {
+    let mut list = parse_full(existing)?.to_vec();
+    for change in parse_full(changes)?.iter() {
+        let place = list.iter().position(|ea| ea.name.eq_ignore_ascii_case(&change.name));
+        match place.and_then(|place| list.get_mut(place).map(|ea| (place, ea))) {
+            Some((place, _)) if change.value.is_empty() => drop(list.remove(place)),
+            Some((_, known)) => *known = change,
+            None if change.value.is_empty() => {}
+            None => list.push(change),
+        }
+    }
+    build_full(&list)
+}
+
 /// The entries of a full list to set, checked here so that errors tell where in the list they are.
 fn changes_of(list: &[u8]) -> Result<Vec<Ea<'_>>> {
     let mut entries = parse_full(list)?.iter();
@@ -133,6 +152,16 @@ mod tests {
         // Deleted and set again: a new EA. Set and deleted: none.
         let again = apply(&existing, &[ea("ONE", ""), ea("ONE", "9"), ea("X", "x"), ea("x", "")]).unwrap();
         assert_eq!(again, [ea("TWO", "2"), ea("THREE", "3"), ea("ONE", "9")]);
+    }
+
+    #[test]
+    fn bs_52_a_new_file_takes_names_as_they_are() {
+        let list = |eas: &[Ea<'_>]| build_full(eas).unwrap();
+        let first = list(&[ea("user.lower", "1"), ea("A*B", "2"), ea("GONE", "")]);
+        let merged = merge_as_is(&[], &first).unwrap();
+        assert_eq!(merged, list(&[ea("user.lower", "1"), ea("A*B", "2")]));
+        let second = list(&[ea("USER.LOWER", ""), ea("a*b", "22"), ea("C", "3")]);
+        assert_eq!(merge_as_is(&merged, &second).unwrap(), list(&[ea("a*b", "22"), ea("C", "3")]));
     }
 
     #[test]

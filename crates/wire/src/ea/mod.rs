@@ -31,7 +31,7 @@ mod list;
 
 use std::borrow::Cow;
 
-pub use apply::{apply, check_for_set, merge, validate_for_set};
+pub use apply::{apply, check_for_set, merge, merge_as_is, validate_for_set};
 pub use build::{build_full, build_on_disk, full_to_on_disk, on_disk_to_full};
 pub use known::{Known, LxAttributes, describe, known};
 pub use list::{EaList, Iter, parse_full, parse_on_disk};

@@ -194,11 +194,11 @@ mod tests {
             assert_eq!(substitute_from_print_name(&print.into()), (substitute.into(), relative), "{print}");
         }
         let absolute = symlink_from_print_name(&Name::from(r"C:\x")).unwrap();
-        assert_eq!(described(&absolute), r"symlink to \??\C:\x");
+        assert_eq!(described(&absolute), r"symlink to \??\C:\x, shown as C:\x");
         let junction = mount_point_from_print_name(&Name::from(r"C:\x")).unwrap();
-        assert_eq!(described(&junction), r"junction to \??\C:\x");
+        assert_eq!(described(&junction), r"junction to \??\C:\x, shown as C:\x");
         let volume = mount_point_from_print_name(&Name::from(r"\\?\Volume{1}\")).unwrap();
-        assert_eq!(described(&volume), r"mount point of \??\Volume{1}\");
+        assert_eq!(described(&volume), r"mount point of \??\Volume{1}\, shown as \\?\Volume{1}\");
     }
 
     #[test]

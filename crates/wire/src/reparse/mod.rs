@@ -212,7 +212,7 @@ mod tests {
         let foreign = build(ReparseTag(0x0000_0123), Some(GUID), b"their data").unwrap();
         let unknown = build(ReparseTag(0x8000_7777), None, &[0xAB; 40]).unwrap();
         let described = [
-            r"junction to \??\C:\target",
+            r"junction to \??\C:\target, shown as C:\target",
             "WOF file, LZX",
             "LX symlink to /etc/\u{FFFD}passwd",
             "reparse tag 0x00000123 {11111111-1111-1111-1111-111111111111}: \

@@ -217,12 +217,14 @@ fn cut(what: &'static str, needed: u64, data: &[u8]) -> Error {
 impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MountPoint { substitute, .. } => {
+            Self::MountPoint { substitute, print } => {
                 let is_volume = link::is_volume(substitute);
-                write!(f, "{} {substitute}", if is_volume { "mount point of" } else { "junction to" })
+                write!(f, "{} {substitute}", if is_volume { "mount point of" } else { "junction to" })?;
+                shown_as(f, substitute, print)
             }
-            Self::Symlink { substitute, relative, .. } => {
-                write!(f, "symlink to {substitute}{}", if *relative { " (relative)" } else { "" })
+            Self::Symlink { substitute, print, relative, .. } => {
+                write!(f, "symlink to {substitute}{}", if *relative { " (relative)" } else { "" })?;
+                shown_as(f, substitute, print)
             }
             Self::Nfs(Nfs::Symlink(target)) => write!(f, "NFS symlink to {target}"),
             Self::Nfs(Nfs::CharDevice { major, minor }) => write!(f, "NFS character device {major}:{minor}"),
@@ -237,13 +239,20 @@ impl fmt::Display for Target<'_> {
             Self::LxChr => f.write_str("LX character device"),
             Self::LxBlk => f.write_str("LX block device"),
             Self::Wof(wof) => wof.fmt(f),
-            Self::AppExecLink { strings, .. } => match strings.get(2) {
-                Some(path) => write!(f, "app execution alias of {path}"),
-                None => write!(f, "app execution alias, {} strings", strings.len()),
+            Self::AppExecLink { strings, .. } => match &strings[..] {
+                [package, application, path, ..] => {
+                    write!(f, "app execution alias of {path}, package {package}, application {application}")
+                }
+                _ => write!(f, "app execution alias, {} strings", strings.len()),
             },
             Self::Opaque(data) => write!(f, "{} bytes of data", data.len()),
         }
     }
+}
+
+/// The print name, where it is another one.
+fn shown_as(f: &mut fmt::Formatter<'_>, substitute: &Name, print: &Name) -> fmt::Result {
+    if print == substitute { Ok(()) } else { write!(f, ", shown as {print}") }
 }
 
 #[cfg(test)]
@@ -306,7 +315,7 @@ mod tests {
         let target = Target::decode(ReparseTag::APPEXECLINK, &data).unwrap();
         let strings = ["Id", "Id!App", "C:\\x.exe", "0"].map(Name::from).to_vec();
         assert_eq!(target, Target::AppExecLink { version: 3, strings });
-        assert_eq!(target.to_string(), "app execution alias of C:\\x.exe");
+        assert_eq!(target.to_string(), "app execution alias of C:\\x.exe, package Id, application Id!App");
 
         let count =
             |data: &[u8]| Target::decode(ReparseTag::APPEXECLINK, data).map(|target| target.to_string());
