@@ -33,7 +33,8 @@ fn source() -> Volume {
 fn info_names_the_missing_option() {
     need_volumes!();
     let mut a = source();
-    for (options, mode) in [(WINDOWS, "windows"), (XATTR, "xattr"), (NONE, "none")] {
+    let without_efs = "streams_interface=windows,permissions";
+    for (options, mode) in [(WINDOWS, "windows"), (XATTR, "xattr"), (NONE, "none"), (without_efs, "windows")] {
         a.remount(options);
         for place in [a.path("f"), a.root()] {
             let ran = ntbak(args!["info", &place]);
@@ -42,6 +43,7 @@ fn info_names_the_missing_option() {
             assert!(text.contains(&format!("streams_interface={mode})")), "{text}");
             let missing = text.contains("streams_interface=windows is missing");
             assert_eq!(missing, mode != "windows", "{text}");
+            assert_eq!(text.contains("efs_raw is missing"), !options.contains("efs_raw"), "{text}");
             let json: Value = serde_json::from_slice(&ntbak(args!["info", "--json", &place]).stdout).unwrap();
             assert_eq!(json["place"]["streams_interface"], mode);
         }

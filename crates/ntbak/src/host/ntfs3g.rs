@@ -10,6 +10,7 @@ What ntfs-3g shows and takes through extended attributes, and how a mount is rec
 | `system.ntfs_object_id` | 16 or 64 bytes |
 | `system.ntfs_ea` | EAs in their on-disk form |
 | `system.ntfs_dos_name` | 8.3 name |
+| `system.ntfs_efsinfo` | what EFS keeps of an encrypted file; with `efs_raw` only |
 | `ntfs.streams.list` | names of the named streams, separated by NUL; only with `streams_interface=windows` |
 
 Source: ntfs-3g(8), and seen on mounts of ntfs-3g 2022.10.3. What is special about the order of things stands where the
@@ -31,6 +32,7 @@ pub(crate) const REPARSE: &str = "system.ntfs_reparse_data";
 pub(crate) const OBJECT_ID: &str = "system.ntfs_object_id";
 pub(crate) const EA: &str = "system.ntfs_ea";
 pub(crate) const DOS_NAME: &str = "system.ntfs_dos_name";
+const EFS_INFO: &str = "system.ntfs_efsinfo";
 pub(crate) const STREAMS: &str = "ntfs.streams.list";
 
 /// The number by which FUSE file systems are known.
@@ -64,6 +66,8 @@ impl StreamsInterface {
 pub struct Ntfs3gMount {
     /// How named streams are reached.
     pub streams: StreamsInterface,
+    /// Encrypted files show as they are (`efs_raw`).
+    pub efs_raw: bool,
 }
 
 impl Ntfs3gMount {
@@ -85,7 +89,9 @@ impl Ntfs3gMount {
             (Err(_), Ok(_)) => StreamsInterface::Xattr,
             (Err(_), Err(_)) => StreamsInterface::None,
         };
-        Ok(Some(Self { streams }))
+        // Without the option the answer is EPERM, whatever the file.
+        let efs_raw = !matches!(node.xattr(EFS_INFO), Err(Errno::PERM));
+        Ok(Some(Self { streams, efs_raw }))
     }
 
     /// What a file or directory can hold there.
@@ -125,15 +131,17 @@ impl Ntfs3gMount {
     /// What is missing in the mount options, and for what.
     #[must_use]
     pub fn advice(&self) -> Vec<&'static str> {
-        match self.streams {
-            StreamsInterface::Windows => vec![],
-            StreamsInterface::Xattr => vec![
+        let streams = match self.streams {
+            StreamsInterface::Windows => None,
+            StreamsInterface::Xattr => Some(
                 "streams_interface=windows is missing: streams over 64 KiB, and those of reparse points, are out of reach",
-            ],
+            ),
             StreamsInterface::None => {
-                vec!["streams_interface=windows is missing: named streams are out of reach"]
+                Some("streams_interface=windows is missing: named streams are out of reach")
             }
-        }
+        };
+        let efs = "efs_raw is missing: encrypted files are out of reach";
+        streams.into_iter().chain((!self.efs_raw).then_some(efs)).collect()
     }
 }
 
