@@ -411,7 +411,7 @@ struct Links;
 impl LinkResolver for Links {
     fn resolve(&mut self, target: &Name) -> ntbak::Result<PathBuf> {
         match target.to_string().as_str() {
-            r"dir\there" => Ok(PathBuf::from("/root/dir/there")),
+            r"dir\there" => Ok(PathBuf::from("/links/dir/there")),
             r"other:\volume" => Err(Error::new(Win32Error::NOT_SAME_DEVICE, "elsewhere")),
             _ => Err(Error::new(Win32Error::FILE_NOT_FOUND, "nowhere")),
         }
@@ -436,7 +436,7 @@ fn bs_56_links() {
         let (_, got) =
             write(&open(&system, "f", WRITE), &stream(LINK, 0, &payload), true, &mut Context::default());
         assert_eq!(got, number, "{payload:?}");
-        let links = if number == 0 { vec![Name::from("/root/dir/there")] } else { vec![] };
+        let links = if number == 0 { vec![Name::from("/links/dir/there")] } else { vec![] };
         assert_eq!(shared.read().links, links);
     }
 }

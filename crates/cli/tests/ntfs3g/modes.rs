@@ -34,7 +34,8 @@ fn info_names_the_missing_option() {
     need_volumes!();
     let mut a = source();
     let without_efs = "streams_interface=windows,permissions";
-    for (options, mode) in [(WINDOWS, "windows"), (XATTR, "xattr"), (NONE, "none"), (without_efs, "windows")] {
+    for (options, mode) in [(WINDOWS, "windows"), (XATTR, "xattr"), (NONE, "none"), (without_efs, "windows")]
+    {
         a.remount(options);
         for place in [a.path("f"), a.root()] {
             let ran = ntbak(args!["info", &place]);
