@@ -30,9 +30,14 @@ pub(crate) struct Finished {
     pub(crate) sparse_without_hole: bool,
 }
 
+/// What stands where nothing was written.
+pub(crate) static ZEROS: [u8; 65_536] = [0; 65_536];
+
 impl ContentWriter {
-    /// Begins the stream `head` in `fd`, which has `len` bytes.
-    pub(crate) fn begin(fd: OwnedFd, head: &StreamHead, mut len: u64) -> Result<Self> {
+    /// Begins the stream `head` in `fd`, whatever that has.
+    pub(crate) fn open(fd: OwnedFd, head: &StreamHead) -> Result<Self> {
+        let stat = rustix::fs::fstat(&fd).map_err(|error| Error::io("looking at the stream", error))?;
+        let mut len = u64::try_from(stat.st_size).unwrap_or(0);
         let dense = head.extents == Extents::All && !head.amend;
         if !dense && !head.amend && len > 0 {
             // What is not going to be written must not show what was there.
@@ -71,7 +76,6 @@ impl ContentWriter {
 
     /// Writes zeros from the highest byte up to `to`, over what was there before.
     fn clear(&mut self, to: u64) -> Result<()> {
-        static ZEROS: [u8; 65_536] = [0; 65_536];
         while self.high < to {
             let len = usize::try_from(to - self.high).map_or(ZEROS.len(), |len| len.min(ZEROS.len()));
             write_all(self.fd.as_fd(), self.high, ZEROS.get(..len).unwrap_or_default())?;

@@ -3,7 +3,10 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use crate::error::Result;
+use ntbak_wire::record::StreamHead;
+
+use crate::error::{Error, Result};
+use crate::host::content::ContentWriter;
 use crate::host::node::{Node, Spot};
 use crate::host::stage::{self, Stage};
 
@@ -43,6 +46,12 @@ impl Target {
             Self::Staged(stage) => stage.node(),
             Self::InPlace(spot) => spot.node(),
         }
+    }
+
+    /// Begins the unnamed stream of the file.
+    pub(crate) fn begin_content(&self, head: &StreamHead) -> Result<ContentWriter> {
+        let fd = stage::open_for_writing(&self.spot().dir, self.name());
+        ContentWriter::open(fd.map_err(|error| Error::io("opening the content", error))?, head)
     }
 
     /// Puts a hard link to `existing` in the place of the file: at once, or when it is published.

@@ -20,11 +20,11 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OM
 
 use crate::capability::{Capabilities, Facts};
 use crate::error::{Error, Result};
-use crate::host::content::ContentWriter;
+use crate::host::content::{ContentWriter, ZEROS};
 use crate::host::node::{Node, Spot};
 use crate::host::side::{SideFile, file_name, remove};
 use crate::host::side_writer::SideWriter;
-use crate::host::stage::{self, Stage};
+use crate::host::stage::Stage;
 use crate::host::target::Target;
 use crate::memory::StreamKey;
 use crate::report::FileReport;
@@ -77,7 +77,7 @@ impl DirectorySink {
         }
         let mode = if directory { 0o777 } else { 0o666 };
         let stage = Stage::new(spot, directory, Mode::from_raw_mode(mode))?;
-        Ok(Self::new(Target::Staged(stage), directory, None))
+        Ok(Self::new(Target::Staged(stage), directory))
     }
 
     /// The file or directory that is at `spot`, as it is.
@@ -92,7 +92,7 @@ impl DirectorySink {
                 return Err(Error::new(Win32Error::ACCESS_DENIED, why).at_path(&spot.path));
             }
         };
-        let mut sink = Self::new(Target::InPlace(spot), directory, None);
+        let mut sink = Self::new(Target::InPlace(spot), directory);
         let (home, name, owner) = sink.side()?;
         sink.before = SideFile::open(&home, &name, &owner, stat.st_uid)?;
         if let Some(before) = &mut sink.before
@@ -113,7 +113,7 @@ impl DirectorySink {
         sink.finish()
     }
 
-    fn new(target: Target, directory: bool, before: Option<SideFile>) -> Self {
+    fn new(target: Target, directory: bool) -> Self {
         Self {
             target,
             capabilities: capabilities(),
@@ -132,7 +132,7 @@ impl DirectorySink {
             names: HashSet::new(),
             current: StreamKey::default(),
             facts: Vec::new(),
-            before,
+            before: None,
             finished: false,
         }
     }
@@ -150,10 +150,7 @@ impl DirectorySink {
 
     fn begin_stream(&mut self, head: &StreamHead) -> Result<()> {
         if head.name.is_none() {
-            let fd = stage::open_for_writing(&self.target.spot().dir, self.target.name())
-                .map_err(|error| Error::io("opening the content", error))?;
-            let stat = rustix::fs::fstat(&fd).map_err(|error| Error::io("opening the content", error))?;
-            self.content = Some(ContentWriter::begin(fd, head, size(&stat))?);
+            self.content = Some(self.target.begin_content(head)?);
             let flags = self.unnamed.as_ref().filter(|_| head.amend).map(|before| before.flags);
             let unnamed = self.unnamed.insert(head.clone());
             unnamed.flags |= flags.unwrap_or_default();
@@ -181,7 +178,6 @@ impl DirectorySink {
     }
 
     fn fill_up_to(&mut self, offset: u64) -> Result<()> {
-        static ZEROS: [u8; 65_536] = [0; 65_536];
         while let Some(next) = self.next.filter(|next| *next < offset) {
             let len = usize::try_from(offset - next).map_or(ZEROS.len(), |gap| gap.min(ZEROS.len()));
             self.encode(&Record::Bytes { offset: next, data: ZEROS.get(..len).unwrap_or_default() })?;
@@ -224,7 +220,7 @@ impl DirectorySink {
                 if differs && !self.small.contains_key(&kind) {
                     return Err(Error::new(Win32Error::ALREADY_EXISTS, "the file has an object id already"));
                 }
-                ObjectId::parse(payload)?.as_bytes().to_vec()
+                id.as_bytes().to_vec()
             }
             SmallKind::Reparse => {
                 let existing = self.small.get(&kind).cloned().or(before);
@@ -272,9 +268,8 @@ impl DirectorySink {
                 attributes.insert(FileAttributes::REPARSE_POINT);
             }
         }
-        head.streams.retain(|(name, ..)| {
-            !self.facts.iter().any(|(other, ..)| StreamKey::upper(name) == StreamKey::upper(other))
-        });
+        let written: HashSet<_> = self.facts.iter().map(|(name, ..)| StreamKey::upper(name)).collect();
+        head.streams.retain(|(name, ..)| !written.contains(&StreamKey::upper(name)));
         head.streams.append(&mut self.facts);
         head.streams.retain(|(_, vdl, flags)| vdl.is_some() || !flags.is_empty());
         if let Some(unnamed) = &self.unnamed {
@@ -371,7 +366,6 @@ impl DirectorySink {
     fn finish(&mut self) -> Result<()> {
         self.finished = true;
         self.content = None;
-        // Times first: the side file remembers them. Its own making changes those of a directory, so then once more.
         if let Target::Staged(stage) = &self.target {
             let there = Node::open(&stage.spot().dir, &stage.spot().name);
             if there.is_ok_and(|there| there.is_directory() && !self.directory) {
@@ -383,6 +377,7 @@ impl DirectorySink {
         }
         self.become_symlink()?;
         self.set_mode()?;
+        // Times before the side file, which remembers them. Its making changes those of a directory, so then once more.
         self.set_times()?;
         self.write_side()?;
         if self.directory && !self.is_symlink {

@@ -124,9 +124,7 @@ impl Ntfs3gSink {
 
     fn begin_stream(&mut self, head: &StreamHead, report: &FileReport<'_>) -> Result<Current> {
         let Some(name) = &head.name else {
-            let fd = stage::open_for_writing(&self.target.spot().dir, self.target.name())
-                .map_err(|error| Error::io("opening the content", error))?;
-            return Ok(Current::File { name: None, writer: begin_content(fd, head)? });
+            return Ok(Current::File { name: None, writer: self.target.begin_content(head)? });
         };
         if self.target.is_staged() && !head.amend && !self.make_room(name, report)? {
             return Ok(Current::Passed);
@@ -135,7 +133,7 @@ impl Ntfs3gSink {
             return Ok(Current::Xattr { name: name.clone(), value: Vec::new() });
         }
         match self.open_stream(name) {
-            Ok(fd) => Ok(Current::File { name: Some(name.clone()), writer: begin_content(fd, head)? }),
+            Ok(fd) => Ok(Current::File { name: Some(name.clone()), writer: ContentWriter::open(fd, head)? }),
             // The name of the file counts with that of its stream, and a file holds some 2,700 streams.
             Err(error @ (Errno::NAMETOOLONG | Errno::RANGE | Errno::TOOBIG)) if self.target.is_staged() => {
                 report.stream_loss(Some(name), LossKind::Stream, format!("ntfs-3g cannot make it: {error}"));
@@ -456,11 +454,6 @@ impl FileSink for Ntfs3gSink {
         self.target.publish()?;
         if self.linked { Ok(()) } else { self.apply_published(report) }
     }
-}
-
-fn begin_content(fd: OwnedFd, head: &StreamHead) -> Result<ContentWriter> {
-    let stat = rustix::fs::fstat(&fd).map_err(|error| Error::io("looking at the stream", error))?;
-    ContentWriter::begin(fd, head, u64::try_from(stat.st_size).unwrap_or(0))
 }
 
 fn too_large_for_xattr() -> Error {

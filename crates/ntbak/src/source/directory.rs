@@ -16,7 +16,7 @@ use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::host::node::{Node, Spot, read_at};
+use crate::host::node::{Node, Spot, read_at, read_bytes};
 use crate::host::samba::{AttributeStream, Dialect};
 use crate::host::side::{SideFile, SideStream, file_name};
 use crate::memory::StreamKey;
@@ -324,13 +324,7 @@ impl FileSource for DirectorySource {
         }
         if let Some(named) = self.in_attribute(stream) {
             let content = self.attribute_content(stream, named).map_err(at)?;
-            let rest =
-                usize::try_from(offset).ok().and_then(|offset| content.get(offset..)).unwrap_or_default();
-            let len = rest.len().min(buf.len());
-            if let (Some(to), Some(from)) = (buf.get_mut(..len), rest.get(..len)) {
-                to.copy_from_slice(from);
-            }
-            return Ok(len);
+            return Ok(read_bytes(&content, offset, buf));
         }
         match (self.in_side(stream), &self.side) {
             (Some(named), Some(side)) => side.read(named, offset, buf).map_err(at),

@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::host::node::{Node, Spot, read_at};
+use crate::host::node::{Node, Spot, read_at, read_bytes};
 use crate::host::ntfs3g::{self, Ntfs3gMount, StreamsInterface};
 use crate::report::{FileReport, LossKind};
 use crate::source::{Facet, FileSource};
@@ -353,13 +353,7 @@ impl FileSource for Ntfs3gSource {
 
     fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
         if let Content::Bytes(bytes) = &self.at(stream)?.content {
-            let rest =
-                usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or_default();
-            let len = rest.len().min(buf.len());
-            if let (Some(to), Some(from)) = (buf.get_mut(..len), rest.get(..len)) {
-                to.copy_from_slice(from);
-            }
-            return Ok(len);
+            return Ok(read_bytes(bytes, offset, buf));
         }
         let fd = self.descriptor(stream).map_err(|error| self.fault(error))?;
         read_at(&*fd, offset, buf)
