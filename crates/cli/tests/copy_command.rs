@@ -32,6 +32,8 @@ fn add_facts(directory: &Path, name: &str) {
     let (seconds, nanoseconds) = written.to_unix();
     let modified = std::time::UNIX_EPOCH + std::time::Duration::new(seconds.cast_unsigned(), nanoseconds);
     file.set_modified(modified).unwrap();
+    // Where Samba keeps some of them, they would be newer.
+    let _ = rustix::fs::removexattr(directory.join(name), "user.DOSATTRIB");
     let side = side_file(directory, name);
     let bytes = fs::read(&side).unwrap();
     let (mut head, begin) = SideHead::decode(&bytes).unwrap();

@@ -160,6 +160,8 @@ pub struct FileRecords<'s> {
 #[derive(Debug, Clone, Copy)]
 enum State {
     Begin,
+    /// The attributes of Linux, from this number on.
+    Linux(usize),
     Walk,
     /// Content that is still to be read, up to this end.
     Content {
@@ -254,6 +256,18 @@ impl<'s> FileRecords<'s> {
             .map_err(|error| error.in_stream(self.head.name.as_ref()).at_offset(offset))
     }
 
+    /// An attribute of Linux; one that cannot be read is a loss, and the rest of the file goes on.
+    fn linux_attribute(&self, index: usize) -> Option<Record<'s>> {
+        let (name, value) = match self.source.linux_attribute(index) {
+            Ok(attribute) => attribute?,
+            Err(error) => {
+                self.report.loss(LossKind::LinuxAttribute, error.reason());
+                return None;
+            }
+        };
+        Some(Record::LinuxAttribute { name, value })
+    }
+
     /// A small payload; one that cannot be read is a loss, and the rest of the file goes on.
     fn small(&self, kind: SmallKind) -> Option<Cow<'s, [u8]>> {
         let loss = match kind {
@@ -279,8 +293,15 @@ impl Records for FileRecords<'_> {
             match self.state {
                 State::Done => return Ok(None),
                 State::Begin => {
-                    self.state = State::Walk;
+                    self.state = State::Linux(0);
                     return Ok(Some(Record::File(&self.info)));
+                }
+                State::Linux(index) => {
+                    self.state = State::Linux(index + 1);
+                    match self.linux_attribute(index) {
+                        Some(record) => return Ok(Some(record)),
+                        None => self.state = State::Walk,
+                    }
                 }
                 State::Content { offset, end } if offset >= end => self.state = State::Walk,
                 State::Content { offset, end } => {

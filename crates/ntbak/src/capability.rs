@@ -45,12 +45,14 @@ bitflags! {
         const CHANGED = 1 << 16;
         /// Encrypted files as they are, without their key.
         const EFS = 1 << 17;
+        /// What only Linux knows of a file: owner, mode, extended attributes outside of Windows' facts.
+        const LINUX = 1 << 18;
     }
 }
 
 impl Facts {
     /// What people call each fact, in the order of a report.
-    pub const NAMES: [(Self, &'static str); 18] = [
+    pub const NAMES: [(Self, &'static str); 19] = [
         (Self::NAMED_STREAMS, "alternate data streams"),
         (Self::SECURITY, "security descriptor"),
         (Self::SACL, "system access control list"),
@@ -69,6 +71,7 @@ impl Facts {
         (Self::ACCESSED, "access time"),
         (Self::CHANGED, "change time"),
         (Self::EFS, "encrypted files, as they are"),
+        (Self::LINUX, "owner, mode and attributes of Linux"),
     ];
 }
 

@@ -18,6 +18,10 @@ The library prints nothing, reads no environment and takes no time from a clock.
 */
 #![forbid(unsafe_code)]
 
+// Tests in here share what the tests outside have.
+#[cfg(test)]
+extern crate self as ntbak;
+
 pub mod backup;
 mod backup_stream;
 mod capability;

@@ -6,6 +6,7 @@ use ntbak_wire::Win32Error;
 
 use crate::capability::Capabilities;
 use crate::error::{Error, Result};
+use crate::host::escape;
 use crate::host::node::{Node, Spot};
 use crate::host::ntfs3g::Ntfs3gMount;
 use crate::sink::{DirectorySink, FileSink, Ntfs3gSink, directory_capabilities};
@@ -58,10 +59,13 @@ impl Place {
 /// # Errors
 /// It is not there, or cannot be read.
 pub fn open(path: &Path) -> Result<Box<dyn FileSource>> {
-    let spot = Spot::of(path)?;
+    let mut spot = Spot::of(path)?;
     Ok(match Place::of_spot(&spot)? {
         Place::Ntfs3g(mount) => Box::new(Ntfs3gSource::open(spot, &mount)?),
-        Place::Directory => Box::new(DirectorySource::open(&spot)?),
+        Place::Directory => {
+            escape::find(&mut spot);
+            Box::new(DirectorySource::open(&spot)?)
+        }
     })
 }
 
@@ -91,10 +95,13 @@ pub fn stage(path: &Path, directory: bool) -> Result<Box<dyn FileSink>> {
 /// # Errors
 /// It is not there or cannot be written.
 pub fn in_place(path: &Path) -> Result<Box<dyn FileSink>> {
-    let spot = Spot::of(path)?;
+    let mut spot = Spot::of(path)?;
     Ok(match Place::of_spot(&spot)? {
         Place::Ntfs3g(mount) => Box::new(Ntfs3gSink::in_place(spot, &mount)?),
-        Place::Directory => Box::new(DirectorySink::in_place(spot)?),
+        Place::Directory => {
+            escape::find(&mut spot);
+            Box::new(DirectorySink::in_place(spot)?)
+        }
     })
 }
 

@@ -61,6 +61,11 @@ impl Restore {
                     return Ok(());
                 }
             }
+            Record::LinuxAttribute { name, .. } if !self.sink.can().holds(Facts::LINUX) => {
+                let why = format!("{}: {}", name.escape_ascii(), self.sink.can().why_not(Facts::LINUX));
+                report.loss(LossKind::LinuxAttribute, why);
+                return Ok(());
+            }
             Record::Stream(head) => {
                 self.head.clone_from(head);
                 // Whatever refuses the stream, its bytes must not go to the stream before it.
@@ -135,6 +140,9 @@ impl Restore {
         tell(info.times.changed.is_some(), Facts::CHANGED, LossKind::ChangeTime);
         tell(info.short_name().is_some(), Facts::SHORT_NAME, LossKind::ShortName);
         tell(info.case_sensitive, Facts::CASE_SENSITIVE, LossKind::CaseSensitive);
+        if info.unix_mode.is_some() && !can.holds(Facts::LINUX) {
+            report.note(None, format!("owner and mode of Linux are not kept: {}", can.why_not(Facts::LINUX)));
+        }
         // A directory has no stream to say that it is compressed; the attribute says it.
         let compressed = info.attributes.contains(FileAttributes::COMPRESSED);
         tell(compressed && self.sink.is_directory(), Facts::COMPRESSION, LossKind::Compression);

@@ -233,7 +233,7 @@ proptest! {
 fn a_side_file_cannot_make_a_stream_that_nobody_takes() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("f");
-    write_stream(place::stage(&path, false).unwrap(), &alternate("a", b"x"), 100).unwrap();
+    write_stream(place::stage(&path, false).unwrap(), &alternate("a", &[b'x'; 70_000]), 100).unwrap();
     let mut bytes = fs::read(side_of(&path)).unwrap();
     bytes.extend(block(u64::MAX - 3, b"12345678"));
     fs::write(side_of(&path), bytes).unwrap();
@@ -250,7 +250,7 @@ fn a_side_file_does_not_make_a_directory_of_a_file() {
     store(&rich(), &path);
     edit_side(&path, |head| head.attributes = Some(FileAttributes::DIRECTORY));
     assert!(!place::open(&path).unwrap().info().unwrap().attributes.is_directory());
-    write_stream(place::stage(&folder, true).unwrap(), &alternate("a", b"x"), 9).unwrap();
+    write_stream(place::stage(&folder, true).unwrap(), &alternate("a", &[b'x'; 70_000]), 999).unwrap();
     let side = folder.join(side::DIRECTORY).join(side::SELF);
     let bytes = fs::read(&side).unwrap();
     let (mut head, begin) = SideHead::decode(&bytes).unwrap();

@@ -2,7 +2,7 @@
 What travels between a source and a sink: one typed, forward-only sequence of [`Record`]s.
 
 ```text
-File ─► Small* ─► (Stream ─► (Block? ─► Bytes*)* ─► EndStream)* ─► EndFile
+File ─► LinuxAttribute* ─► Small* ─► (Stream ─► (Block? ─► Bytes*)* ─► EndStream)* ─► EndFile
 ```
 
 `Small` records may also stand between and after streams. The 20-byte headers of a backup stream exist only in
@@ -27,6 +27,13 @@ pub enum Record<'a> {
     File(&'a FileInfo),
     /// A payload that is only useful whole.
     Small(SmallKind, Cow<'a, [u8]>),
+    /// An extended attribute of Linux that is no fact about a Windows file: a POSIX ACL, a file capability.
+    LinuxAttribute {
+        /// The name, namespace included.
+        name: Cow<'a, [u8]>,
+        /// The value, at most 64 KiB.
+        value: Cow<'a, [u8]>,
+    },
     /// A data stream begins.
     Stream(&'a StreamHead),
     /// An allocated range of a sparse stream begins; the `Bytes` that follow lie in it.
@@ -117,6 +124,8 @@ pub struct FileInfo {
     pub case_sensitive: bool,
     /// The permission bits of a file on Linux, which no Windows file has.
     pub unix_mode: Option<u32>,
+    /// The user and group that a file on Linux belongs to, by number.
+    pub unix_owner: Option<(u32, u32)>,
 }
 
 impl FileInfo {

@@ -26,10 +26,14 @@ All numbers are little-endian. Facts by tag:
 | 7 | the directory is case-sensitive; no value |
 | 8 | valid data length of the unnamed stream, u64 |
 | 9 | flags of the unnamed stream ([`StreamFlags`]), u8 |
-| 10 | a named stream: valid data length u64 (all ones: the size), flags u8, name in UTF-16LE; once for each stream |
+| 10 | a named stream: valid data length u64 (all ones: the size), flags u8, name in UTF-16LE; for those that have one, or for all, in their order |
+| 11 | an EA, in the order of the list: flags u8, name; its value is in an attribute `user.NAME`, or in the backup stream |
+| 12 | Linux: mode, user, group that the file is to have, then those that it got: u32 each |
+| 13 | the true name of the owner, when its directory cannot hold it |
+| 14 | an extended attribute of Linux that could not be set: n u16, n bytes of name, value |
 
 Facts 8 and 9 hang on the content: they hold only while the owner still has the size and modification time of the head.
-Tags that a reader does not know are kept.
+Fact 12 holds while the owner has the mode, user and group that it got. Tags that a reader does not know are kept.
 */
 
 use zerocopy::little_endian::{I64, U16, U32, U64};
@@ -74,8 +78,27 @@ pub struct SideHead {
     pub flags: StreamFlags,
     /// What the backup stream does not say of named streams: name, valid data length when below the size, flags.
     pub streams: Vec<(Name, Option<u64>, StreamFlags)>,
+    /// The EAs that are in attributes, and others, in their order: flags and name.
+    pub eas: Vec<(u8, Vec<u8>)>,
+    /// What the file is to have on Linux, and what it got.
+    pub linux: Option<(LinuxOwner, LinuxOwner)>,
+    /// The true name of the owner, when its directory cannot hold it.
+    pub true_name: Option<Vec<u8>>,
+    /// Extended attributes of Linux that could not be set: name and value.
+    pub linux_attributes: Vec<(Vec<u8>, Vec<u8>)>,
     /// Facts that this version does not know, by tag.
     pub unknown: Vec<(u16, Vec<u8>)>,
+}
+
+/// Who owns a file on Linux, and who may do what with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LinuxOwner {
+    /// Permission bits.
+    pub mode: u32,
+    /// The user's number.
+    pub user: u32,
+    /// The group's number.
+    pub group: u32,
 }
 
 #[derive(FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
@@ -106,6 +129,10 @@ const CASE_SENSITIVE: u16 = 7;
 const VDL: u16 = 8;
 const FLAGS: u16 = 9;
 const STREAM: u16 = 10;
+const EA: u16 = 11;
+const LINUX: u16 = 12;
+const TRUE_NAME: u16 = 13;
+const LINUX_ATTRIBUTE: u16 = 14;
 
 impl SideHead {
     /// Whether there is any fact in it.
@@ -165,6 +192,20 @@ impl SideHead {
         for (name, vdl, flags) in &self.streams {
             let vdl = vdl.unwrap_or(u64::MAX).to_le_bytes();
             put(STREAM, &[&vdl[..], &[flags.bits()], &name.to_utf16_le()].concat());
+        }
+        for (flags, name) in &self.eas {
+            put(EA, &[&[*flags], &name[..]].concat());
+        }
+        if let Some((wanted, got)) = self.linux {
+            put(LINUX, &[wanted.encode(), got.encode()].concat());
+        }
+        if let Some(name) = &self.true_name {
+            put(TRUE_NAME, name);
+        }
+        for (name, value) in &self.linux_attributes {
+            // The kernel has no name of more than 255 bytes.
+            let len = u16::try_from(name.len()).unwrap_or(u16::MAX).to_le_bytes();
+            put(LINUX_ATTRIBUTE, &[&len[..], name, value].concat());
         }
         for (tag, value) in &self.unknown {
             put(*tag, value);
@@ -250,9 +291,38 @@ impl SideHead {
                 let vdl = Some(u64::from_le_bytes(*vdl)).filter(|vdl| *vdl != u64::MAX);
                 self.streams.push((Name::from_utf16_le(name)?, vdl, StreamFlags::from_bits_retain(*flags)));
             }
+            EA => {
+                let (flags, name) = value.split_first()?;
+                self.eas.push((*flags, name.to_vec()));
+            }
+            LINUX => {
+                let numbers = exact::<24>(value)?;
+                let (wanted, got) = numbers.split_at(12);
+                self.linux = Some((LinuxOwner::decode(wanted)?, LinuxOwner::decode(got)?));
+            }
+            TRUE_NAME => self.true_name = Some(value.to_vec()),
+            LINUX_ATTRIBUTE => {
+                let (len, rest) = value.split_first_chunk()?;
+                let (name, value) = rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
+                self.linux_attributes.push((name.to_vec(), value.to_vec()));
+            }
             _ => self.unknown.push((tag, value.to_vec())),
         }
         Some(())
+    }
+}
+
+impl LinuxOwner {
+    fn encode(self) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        let fields = [self.mode, self.user, self.group].map(u32::to_le_bytes);
+        bytes.copy_from_slice(fields.as_flattened());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let number = |at| bytes::u32_at(bytes, at);
+        Some(Self { mode: number(0)?, user: number(4)?, group: number(8)? })
     }
 }
 
@@ -274,6 +344,13 @@ mod tests {
             vdl: Some(7),
             flags: StreamFlags::SPARSE,
             streams: vec![(Name::from("ads"), Some(3), StreamFlags::COMPRESSED)],
+            eas: vec![(0x80, b"EA".to_vec()), (0, vec![])],
+            linux: Some((
+                LinuxOwner { mode: 0o4755, user: 1, group: 2 },
+                LinuxOwner { mode: 0o755, user: 0, group: u32::MAX },
+            )),
+            true_name: Some(b"a name".to_vec()),
+            linux_attributes: vec![(b"trusted.x".to_vec(), b"value".to_vec())],
             unknown: vec![(900, b"later".to_vec())],
         }
     }

@@ -69,10 +69,14 @@ impl Node {
     }
 
     pub(crate) fn set_xattr(&self, name: impl AsRef<OsStr>, value: &[u8]) -> rustix::io::Result<()> {
+        #[cfg(test)]
+        fault::strike()?;
         rustix::fs::setxattr(&self.proc, name.as_ref(), value, XattrFlags::empty())
     }
 
     pub(crate) fn remove_xattr(&self, name: impl AsRef<OsStr>) -> rustix::io::Result<()> {
+        #[cfg(test)]
+        fault::strike()?;
         rustix::fs::removexattr(&self.proc, name.as_ref())
     }
 
@@ -157,4 +161,26 @@ pub(crate) fn read_at(fd: impl AsFd, offset: u64, buf: &mut [u8]) -> io::Result<
         }
     }
     Ok(filled)
+}
+
+/// Makes changes of extended attributes fail in tests.
+#[cfg(test)]
+pub(crate) mod fault {
+    use std::cell::RefCell;
+
+    use rustix::io::Errno;
+
+    thread_local! {
+        static PLAN: RefCell<Vec<Option<Errno>>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// What the next changes on this thread answer, the last one first; behind them all is well.
+    pub(crate) fn plan(answers: Vec<Option<Errno>>) {
+        PLAN.set(answers);
+    }
+
+    pub(super) fn strike() -> rustix::io::Result<()> {
+        let next = PLAN.with_borrow_mut(Vec::pop);
+        next.flatten().map_or(Ok(()), Err)
+    }
 }

@@ -102,6 +102,7 @@ impl Ntfs3gMount {
             .without(Facts::VDL, "ntfs-3g cannot set a valid data length; zeros are written instead")
             .without(Facts::CASE_SENSITIVE, "ntfs-3g cannot mark a directory as case-sensitive")
             .without(Facts::SPARSE_FLAG, "ntfs-3g makes a stream sparse only by a hole in it")
+            .without(Facts::LINUX, "an NTFS volume has no place for them")
             .without(Facts::EFS, "this version of ntbak cannot write encrypted files yet");
         if !directory {
             can = can.without(

@@ -26,6 +26,8 @@ pub(crate) struct Dialect {
     pub(crate) streams: Vec<AttributeStream>,
     /// Attributes of Linux that are no fact about a Windows file.
     pub(crate) foreign: Vec<OsString>,
+    /// Attributes with the descriptor; there can be two.
+    pub(crate) acls: Vec<OsString>,
     /// Attributes of the dialect that cannot be read, and why.
     pub(crate) unreadable: Vec<(OsString, String)>,
 }
@@ -35,7 +37,9 @@ pub(crate) struct Dialect {
 pub(crate) struct AttributeStream {
     pub(crate) name: StreamName,
     pub(crate) size: u64,
-    attribute: OsString,
+    pub(crate) attribute: OsString,
+    /// The attributes with its further parts.
+    pub(crate) parts: Vec<OsString>,
 }
 
 impl Dialect {
@@ -77,6 +81,9 @@ impl Dialect {
             Err(error) => return Ok(Err(error.to_string())),
         };
         let text = |error: ntbak_wire::Error| error.to_string();
+        if is_acl {
+            self.acls.push(name.to_owned());
+        }
         Ok(match bytes {
             // The one that only root may write comes before the other in the list, and counts more.
             _ if is_acl && self.security.is_some() => Ok(()),
@@ -106,60 +113,89 @@ impl Dialect {
 
     fn take_stream(&mut self, node: &Node, attribute: &OsStr) -> std::result::Result<(), String> {
         let name = stream::stream_of(attribute.as_bytes()).ok_or("no stream has a name like this")?;
-        let content = read_stream(node, attribute).map_err(|error| error.reason())?;
+        let (content, parts) = read_stream(node, attribute).map_err(|error| error.reason())?;
         let size = content.len() as u64;
-        self.streams.push(AttributeStream { name, size, attribute: attribute.to_owned() });
+        self.streams.push(AttributeStream { name, size, attribute: attribute.to_owned(), parts });
         Ok(())
     }
 
-    /// The extended attributes as a list, with flags, order and further entries of `told`, a list that was kept
-    /// elsewhere; where both have a value, the one here is the newer.
-    pub(crate) fn ea_list(&self, told: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
-        let same = |a: &Ea<'_>, b: &Ea<'_>| a.name.eq_ignore_ascii_case(&b.name);
-        let mut list: Vec<Ea<'_>> = match told {
+    /// The extended attributes as a list. `order` says what attributes do not: order and flags, and which entries there
+    /// were when it was written; `told` are those that are kept elsewhere. Where both have one, the attribute is newer.
+    pub(crate) fn ea_list(&self, order: &[(u8, Vec<u8>)], told: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
+        let told = match told {
             Some(told) => ea::parse_full(told)?.to_vec(),
             None => Vec::new(),
         };
-        for known in &mut list {
-            if let Some(here) = self.eas.iter().find(|here| same(here, known)) {
-                known.value = here.value.clone();
-            }
-        }
-        let new: Vec<_> =
-            self.eas.iter().filter(|here| !list.iter().any(|known| same(known, here))).cloned().collect();
-        list.extend(new);
+        let mut list =
+            EaList { here: self.eas.iter().map(Some).collect(), told: told.iter().map(Some).collect() };
+        let ordered: Vec<_> = order
+            .iter()
+            .filter_map(|(flags, name)| {
+                let known = |other: &[u8]| order.iter().any(|(_, name)| name == other);
+                let found = list.take(name, known)?;
+                Some(Ea { flags: *flags, ..found.clone() })
+            })
+            .collect();
+        let told =
+            told.iter().filter_map(|told| list.take(&told.name, |_| false)).cloned().collect::<Vec<_>>();
+        let list: Vec<Ea<'_>> =
+            ordered.into_iter().chain(told).chain(list.here.into_iter().flatten().cloned()).collect();
         Ok(if list.is_empty() { None } else { Some(ea::build_full(&list)?) })
+    }
+}
+
+/// EAs of both places, each until it is taken.
+struct EaList<'a> {
+    here: Vec<Option<&'a Ea<'a>>>,
+    told: Vec<Option<&'a Ea<'a>>>,
+}
+
+impl<'a> EaList<'a> {
+    /// The EA of this name, which leaves the list: that of exactly this name, here or elsewhere; else one that differs in
+    /// case only, unless it is `known` by itself.
+    fn take(&mut self, name: &[u8], known: impl Fn(&[u8]) -> bool) -> Option<&'a Ea<'a>> {
+        fn find<'a>(list: &mut [Option<&'a Ea<'a>>], test: impl Fn(&Ea<'_>) -> bool) -> Option<&'a Ea<'a>> {
+            list.iter_mut().find(|ea| ea.is_some_and(&test))?.take()
+        }
+        let exact = |ea: &Ea<'_>| *ea.name == *name;
+        let alike = |ea: &Ea<'_>| ea.name.eq_ignore_ascii_case(name) && !known(&ea.name);
+        let here = find(&mut self.here, exact);
+        let told = find(&mut self.told, exact);
+        here.or_else(|| find(&mut self.here, alike)).or(told)
     }
 }
 
 impl AttributeStream {
     /// Its content, whole: it is as large as a few extended attributes at most.
     pub(crate) fn read(&self, node: &Node) -> Result<Vec<u8>> {
-        read_stream(node, &self.attribute)
+        read_stream(node, &self.attribute).map(|(content, _)| content)
     }
 }
 
 /// Attributes by which the kernel and its security modules do their own work.
 const KERNEL: [&str; 3] = ["security.selinux", "security.ima", "security.evm"];
 
-/// All parts of a stream.
-fn read_stream(node: &Node, attribute: &OsStr) -> Result<Vec<u8>> {
+/// All parts of a stream, and the names of those behind the first.
+fn read_stream(node: &Node, attribute: &OsStr) -> Result<(Vec<u8>, Vec<OsString>)> {
     let value = |name: &OsStr| {
         let value =
             node.xattr(name).map_err(|error| Error::io("reading a stream from its attribute", error))?;
         value.ok_or_else(|| Error::io("reading a stream from its attribute", Errno::NODATA))
     };
     let first = value(attribute)?;
-    let Some((content, parts)) = stream::parse(&first) else { return Ok(Vec::new()) };
-    let mut content = content.to_vec();
+    let Some((content, parts)) = stream::parse(&first) else { return Ok(Default::default()) };
+    let (mut content, mut names) = (content.to_vec(), Vec::new());
     // Whether the mark counts the first part, too, is not written anywhere: so the last one may be missing.
     let last = if parts > 1 { parts.min(stream::MAX_PARTS) } else { 0 };
     for number in 1..=last {
         let Some(name) = stream::part_of(attribute.as_bytes(), number).map(OsString::from_vec) else { break };
         match node.xattr(&name) {
             Ok(None) if number == last && number > 1 => {}
-            _ => content.extend(value(&name)?),
+            _ => {
+                content.extend(value(&name)?);
+                names.push(name);
+            }
         }
     }
-    Ok(content)
+    Ok((content, names))
 }

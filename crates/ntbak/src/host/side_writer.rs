@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use ntbak_wire::record::{Extents, Record, SmallKind};
+use ntbak_wire::record::{Extents, Record, SmallKind, StreamHead};
 use ntbak_wire::side::{self, SideHead};
 use ntbak_wire::stream::RecordEncoder;
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -94,6 +94,16 @@ impl SideWriter {
             }
         }
         encoder.put(&Record::EndStream { size: stream.head.size }, &mut bytes)?;
+        self.append(&bytes)
+    }
+
+    /// A named stream whose content is at hand.
+    pub(crate) fn append_whole(&mut self, head: &StreamHead, content: &[u8]) -> Result<()> {
+        let mut encoder = RecordEncoder::new();
+        let mut bytes = Vec::new();
+        encoder.put(&Record::Stream(head), &mut bytes)?;
+        encoder.put(&Record::Bytes { offset: 0, data: content }, &mut bytes)?;
+        encoder.put(&Record::EndStream { size: content.len() as u64 }, &mut bytes)?;
         self.append(&bytes)
     }
 

@@ -169,6 +169,9 @@ impl FileSink for MemorySink {
             Record::Small(kind, payload) => {
                 Self::small(file, *kind, payload, &mut self.own, is_staged)?;
             }
+            Record::LinuxAttribute { name, value } => {
+                file.linux_attributes.insert(name.to_vec(), value.to_vec());
+            }
             Record::Stream(head) => {
                 self.current = StreamKey::of(head.name.as_ref());
                 let stream = file.streams.entry(self.current.clone()).or_default();

@@ -31,6 +31,7 @@ use rustix::io::Errno;
 use crate::capability::Capabilities;
 use crate::error::{Error, Result};
 use crate::host::content::ContentWriter;
+use crate::host::escape;
 use crate::host::node::{MAX_XATTR, Node, Spot};
 use crate::host::ntfs3g::{self, Ntfs3gMount, StreamsInterface};
 use crate::host::stage::{self, Stage};
@@ -59,6 +60,8 @@ pub struct Ntfs3gSink {
     has_content: bool,
     /// The file has become a hard link to another one, and nothing more may be written to it.
     linked: bool,
+    /// The name that the file was to have, when NTFS cannot.
+    true_name: Option<Vec<u8>>,
 }
 
 /// The stream that is being written.
@@ -79,16 +82,15 @@ enum Current {
 
 impl Ntfs3gSink {
     /// A new file or directory at `spot`, in place of what is there.
-    pub(crate) fn stage(spot: Spot, mount: &Ntfs3gMount, directory: bool) -> Result<Self> {
+    pub(crate) fn stage(mut spot: Spot, mount: &Ntfs3gMount, directory: bool) -> Result<Self> {
         if mount.streams == StreamsInterface::Windows && spot.name.as_bytes().contains(&b':') {
-            return Err(Error::new(
-                Win32Error::INVALID_NAME,
-                "on this mount a name with a colon means a stream",
-            )
-            .at_path(&spot.path));
+            // Whoever writes such a name may mean a stream: no file of another name is made of it.
+            let why = "on this mount a name with a colon means a stream";
+            return Err(Error::new(Win32Error::INVALID_NAME, why).at_path(&spot.path));
         }
+        let true_name = escape::on_ntfs(&mut spot);
         let stage = Stage::new(spot, directory, Mode::RWXU)?;
-        Ok(Self::new(Target::Staged(stage), mount, directory))
+        Ok(Self { true_name, ..Self::new(Target::Staged(stage), mount, directory) })
     }
 
     /// The file or directory that is at `spot`, as it is.
@@ -119,6 +121,7 @@ impl Ntfs3gSink {
             own: HashSet::new(),
             has_content: false,
             linked: false,
+            true_name: None,
         }
     }
 
@@ -445,6 +448,11 @@ impl FileSink for Ntfs3gSink {
 
     fn commit(mut self: Box<Self>, report: &FileReport<'_>) -> Result<()> {
         self.current = None;
+        if let Some(name) = &self.true_name {
+            let here = self.target.spot().name.display();
+            let why = format!("NTFS cannot have the name {}: it is {here} there", name.escape_ascii());
+            report.loss(LossKind::Name, why);
+        }
         if !self.target.is_staged() {
             return if self.linked || self.info.is_none() { Ok(()) } else { self.apply_published(report) };
         }

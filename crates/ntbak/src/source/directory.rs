@@ -1,7 +1,7 @@
 //! A file in an ordinary Linux directory as a source: its content, and what its side file says.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -10,18 +10,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use ntbak_wire::record::{
     Extent, Extents, FileInfo, Link, NodeId, SmallKind, StreamFlags, StreamHead, Times,
 };
-use ntbak_wire::side;
-use ntbak_wire::{FileAttributes, FileTime, Name, Win32Error, reparse};
+use ntbak_wire::{FileAttributes, FileTime, Name, Win32Error, reparse, side};
 use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::host::beside::{Beside, Named, NamedStream};
 use crate::host::node::{Node, Spot, read_at, read_bytes};
 use crate::host::samba::{AttributeStream, Dialect};
-use crate::host::side::{SideFile, SideStream, file_name};
-use crate::memory::StreamKey;
 use crate::report::{FileReport, LossKind};
-use crate::source::{Facet, FileSource};
+use crate::source::{Facet, FileSource, LinuxAttribute};
 
 /// Reads a file or directory on a Linux file system.
 ///
@@ -35,11 +33,9 @@ pub struct DirectorySource {
     /// The unnamed stream; a directory has none.
     unnamed: Option<StreamHead>,
     content: OnceLock<OwnedFd>,
-    side: Option<SideFile>,
-    /// What Samba has written.
-    samba: Dialect,
-    /// The named streams: those of the side file, then those in attributes.
+    beside: Beside,
     named: Vec<Named>,
+    linux_attributes: Vec<LinuxPlace>,
     /// The content of the stream in attributes that was read last.
     last: Mutex<Option<(usize, Arc<Vec<u8>>)>>,
     /// A symbolic link as the reparse buffer that it is on Windows.
@@ -48,11 +44,12 @@ pub struct DirectorySource {
     notes: Vec<String>,
 }
 
-/// Where a named stream is, by its number there.
-#[derive(Debug, Clone, Copy)]
-enum Named {
+/// Where an attribute of Linux is.
+#[derive(Debug)]
+enum LinuxPlace {
+    Here(OsString),
+    /// In the side file, by its number there.
     Side(usize),
-    Attribute(usize),
 }
 
 impl DirectorySource {
@@ -66,13 +63,7 @@ impl DirectorySource {
         let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         let mut notes = Vec::new();
-        let side = if kind == FileType::Directory {
-            let dir = node.open_content(OFlags::RDONLY | OFlags::DIRECTORY);
-            let dir = dir.map_err(|error| Error::io("opening the directory", error))?;
-            SideFile::open(&dir, side::SELF.as_ref(), side::SELF.as_ref(), stat.st_uid)
-        } else {
-            SideFile::open(&spot.dir, &file_name(&spot.name), &spot.name, stat.st_uid)
-        };
+        let side = Beside::open_side(&node, spot, &stat);
         let mut losses = Vec::new();
         let side = match side {
             // Side files belong to whoever restored; the content may be for everybody.
@@ -86,9 +77,11 @@ impl DirectorySource {
             }
             side => side?,
         };
-        let fresh = side
-            .as_ref()
-            .is_some_and(|side| side.head.modified == modified(&stat) && side.head.size == size(&stat));
+        let beside = Beside { side, samba: Dialect::read(&node)? };
+        let side = beside.side.as_ref();
+        let fresh =
+            side.is_some_and(|side| (side.head.modified, side.head.size) == (modified(&stat), size(&stat)));
+        let linux = beside.linux_owner(&stat);
         let mut info = FileInfo {
             attributes: if kind == FileType::Directory {
                 FileAttributes::DIRECTORY
@@ -97,7 +90,7 @@ impl DirectorySource {
             },
             times: times_of(&stat),
             node: NodeId(stat.st_ino),
-            links: vec![Link { parent: NodeId(0), name: spot.name.as_bytes().to_vec(), short: None }],
+            links: vec![Link { parent: NodeId(0), name: beside.true_name(spot).to_vec(), short: None }],
             // Linux counts the subdirectories of a directory.
             link_count: if kind == FileType::Directory {
                 1
@@ -105,14 +98,15 @@ impl DirectorySource {
                 u32::try_from(stat.st_nlink).unwrap_or(u32::MAX)
             },
             case_sensitive: false,
-            unix_mode: (kind != FileType::Symlink).then_some(stat.st_mode & 0o7777),
+            unix_mode: (kind != FileType::Symlink).then_some(linux.mode),
+            unix_owner: Some((linux.user, linux.group)),
         };
         let mut link = None;
         let mut unnamed = match kind {
             FileType::Directory => None,
             FileType::RegularFile => Some(StreamHead::plain(None, size(&stat))),
             FileType::Symlink => {
-                link = Some(link_buffer(&node, side.as_ref())?);
+                link = Some(link_buffer(&node, &beside)?);
                 info.attributes = FileAttributes::empty();
                 Some(StreamHead::plain(None, 0))
             }
@@ -129,7 +123,7 @@ impl DirectorySource {
         {
             head.flags = StreamFlags::SPARSE;
         }
-        if let Some(side) = &side {
+        if let Some(side) = side {
             apply_head(&side.head, fresh, &mut info, unnamed.as_mut());
             if !fresh && (side.head.vdl.is_some() || !side.head.flags.is_empty()) {
                 notes.push(
@@ -155,22 +149,21 @@ impl DirectorySource {
         } else if info.attributes.is_directory() {
             unnamed = None;
         }
-        let samba = Dialect::read(&node)?;
-        tell_dialect(&samba, &mut losses, &mut notes);
+        tell_dialect(&beside.samba, &mut losses, &mut notes);
         if side.is_none() {
             info.times.created = node.created();
         }
-        apply_attrib(&samba, side.is_some(), &mut info);
-        let named = name_streams(side.as_ref(), &samba);
+        beside.apply_attrib(&mut info);
+        let (named, linux_attributes) = (beside.streams(), linux_places(&beside));
         let mut source = Self {
             path: spot.path.clone(),
             node,
             info,
             unnamed,
             content: OnceLock::new(),
-            side,
-            samba,
+            beside,
             named,
+            linux_attributes,
             last: Mutex::default(),
             link,
             losses,
@@ -178,18 +171,11 @@ impl DirectorySource {
         };
         source.find_holes()?;
         // What was recorded is not second-guessed.
-        if source.side.as_ref().is_none_or(|side| side.head.attributes.is_none()) {
-            let is_reparse =
-                source.link.is_some() || source.samba.reparse.is_some() || source.has_reparse_point();
+        if source.beside.head().is_none_or(|head| head.attributes.is_none()) {
+            let is_reparse = source.link.is_some() || source.beside.has_reparse_point();
             source.info.attributes.set(FileAttributes::REPARSE_POINT, is_reparse);
         }
         Ok(source)
-    }
-
-    /// Whether the side file has a reparse buffer.
-    fn has_reparse_point(&self) -> bool {
-        let mut small = self.side.iter().flat_map(|side| &side.small);
-        small.any(|(kind, _)| *kind == SmallKind::Reparse)
     }
 
     /// Whether a stream with the sparse flag has holes.
@@ -200,8 +186,8 @@ impl DirectorySource {
         }
         let whole = Extent { offset: 0, len: head.size };
         let has_holes = self.native_extent(0)? != Some(whole);
-        let told = self.side.as_ref().is_some_and(|side| side.head.flags.contains(StreamFlags::SPARSE));
-        let told_attributes = self.side.as_ref().is_some_and(|side| side.head.attributes.is_some());
+        let told = self.beside.head().is_some_and(|head| head.flags.contains(StreamFlags::SPARSE));
+        let told_attributes = self.beside.head().is_some_and(|head| head.attributes.is_some());
         if let Some(head) = &mut self.unnamed {
             head.extents = if has_holes { Extents::Unknown } else { Extents::All };
             // A file that takes less room than it has bytes may also be compressed by the file system.
@@ -235,24 +221,14 @@ impl DirectorySource {
         Ok(self.content.get_or_init(|| fd))
     }
 
-    /// The stream of the side file that has this number.
-    fn in_side(&self, index: usize) -> Option<&SideStream> {
-        match self.named(index)? {
-            Named::Side(at) => self.side.as_ref()?.streams.get(at),
-            Named::Attribute(_) => None,
-        }
-    }
-
-    /// The stream in attributes that has this number.
-    fn in_attribute(&self, index: usize) -> Option<&AttributeStream> {
-        match self.named(index)? {
-            Named::Attribute(at) => self.samba.streams.get(at),
-            Named::Side(_) => None,
-        }
-    }
-
+    /// The place of the named stream with this number.
     fn named(&self, index: usize) -> Option<Named> {
         self.named.get(index.checked_sub(usize::from(self.unnamed.is_some()))?).copied()
+    }
+
+    /// The named stream with this number.
+    fn stream_at(&self, index: usize) -> Option<NamedStream<'_>> {
+        self.beside.stream(self.named(index)?)
     }
 
     /// The content of a stream in attributes, kept from the last time when it is the same.
@@ -284,33 +260,39 @@ impl FileSource for DirectorySource {
         {
             return Ok(Some(Cow::Borrowed(link)));
         }
-        let at_path = |error: Error| error.at_path(&self.path);
-        let told = || self.side.as_ref().map_or(Ok(None), |side| side.small(kind)).map_err(at_path);
-        // What Samba has written is newer than what a restore has put beside it.
-        let payload = match kind {
-            SmallKind::Security if self.samba.security.is_some() => self.samba.security.clone(),
-            SmallKind::Reparse if self.samba.reparse.is_some() => self.samba.reparse.clone(),
-            SmallKind::Ea => self.samba.ea_list(told()?.as_deref()).map_err(at_path)?,
-            _ => told()?,
-        };
-        Ok(payload.map(Cow::Owned))
+        self.beside.small(kind).map_err(|error| error.at_path(&self.path))
+    }
+
+    fn linux_attribute(&self, index: usize) -> Result<Option<LinuxAttribute<'_>>> {
+        let at_path = |error: Errno| Error::io("reading an extended attribute", error).at_path(&self.path);
+        Ok(match self.linux_attributes.get(index) {
+            None => None,
+            Some(LinuxPlace::Here(name)) => {
+                let value = self.node.xattr(name).map_err(at_path)?.unwrap_or_default();
+                Some((Cow::Borrowed(name.as_bytes()), Cow::Owned(value)))
+            }
+            Some(LinuxPlace::Side(at)) => {
+                let told = self.beside.head().and_then(|head| head.linux_attributes.get(*at));
+                told.map(|(name, value)| (Cow::Borrowed(&name[..]), Cow::Borrowed(&value[..])))
+            }
+        })
     }
 
     fn stream(&self, index: usize) -> Result<Option<StreamHead>> {
         if self.is_unnamed(index) {
             return Ok(self.unnamed.clone());
         }
-        if let Some(stream) = self.in_attribute(index) {
-            return Ok(Some(StreamHead::plain(Some(stream.name.clone()), stream.size)));
-        }
-        Ok(self.in_side(index).map(|stream| stream.head.clone()))
+        Ok(self.named(index).and_then(|named| self.beside.stream_head(named)))
     }
 
     fn next_extent(&self, stream: usize, from: u64) -> Result<Option<Extent>> {
         if self.is_unnamed(stream) {
             return self.native_extent(from).map_err(|error| error.at_path(&self.path));
         }
-        Ok(self.in_side(stream).and_then(|named| named.next_extent(from)))
+        Ok(match self.stream_at(stream) {
+            Some(NamedStream::Side(_, stream)) => stream.next_extent(from),
+            _ => None,
+        })
     }
 
     fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
@@ -322,13 +304,13 @@ impl FileSource for DirectorySource {
             let got = read_at(self.content().map_err(at)?, offset, buf);
             return got.map_err(|error| at(Error::io("reading the content", error)));
         }
-        if let Some(named) = self.in_attribute(stream) {
-            let content = self.attribute_content(stream, named).map_err(at)?;
-            return Ok(read_bytes(&content, offset, buf));
-        }
-        match (self.in_side(stream), &self.side) {
-            (Some(named), Some(side)) => side.read(named, offset, buf).map_err(at),
-            _ => Err(at(Error::new(Win32Error::FILE_NOT_FOUND, "there is no such stream"))),
+        match self.stream_at(stream) {
+            Some(NamedStream::Attribute(named)) => {
+                let content = self.attribute_content(stream, named).map_err(at)?;
+                Ok(read_bytes(&content, offset, buf))
+            }
+            Some(NamedStream::Side(side, named)) => side.read(named, offset, buf).map_err(at),
+            None => Err(at(Error::new(Win32Error::FILE_NOT_FOUND, "there is no such stream"))),
         }
     }
 
@@ -355,36 +337,14 @@ fn tell_dialect(samba: &Dialect, losses: &mut Vec<(LossKind, String)>, notes: &m
     for (name, why) in &samba.unreadable {
         losses.push((LossKind::Attribute, format!("the attribute {} cannot be read: {why}", name.display())));
     }
-    for name in &samba.foreign {
-        // smbd makes the POSIX ACL from the descriptor, so that nothing goes with it.
-        if samba.security.is_some() && name.as_bytes().starts_with(b"system.posix_acl_") {
-            notes.push(format!("{} is not carried: it mirrors the security descriptor", name.display()));
-            continue;
-        }
-        losses.push((LossKind::LinuxAttribute, format!("{} is not carried yet", name.display())));
-    }
 }
 
-/// Puts what `user.DOSATTRIB` says over the rest: Samba changes it there. Of attributes it keeps a few, so the others
-/// are those of the side file, if there is one.
-fn apply_attrib(samba: &Dialect, has_side: bool, info: &mut FileInfo) {
-    let kept =
-        FileAttributes::READONLY | FileAttributes::HIDDEN | FileAttributes::SYSTEM | FileAttributes::ARCHIVE;
-    if let Some(attributes) = samba.attrib.attributes {
-        let kept = if has_side { kept } else { !FileAttributes::DIRECTORY };
-        info.attributes = info.attributes.difference(kept) | attributes & kept;
-    }
-    info.times.created = samba.attrib.created.or(info.times.created);
-}
-
-/// The named streams of both places; one that is in both is that in the attribute.
-fn name_streams(side: Option<&SideFile>, samba: &Dialect) -> Vec<Named> {
-    let attributes: HashSet<_> =
-        samba.streams.iter().map(|stream| StreamKey::of(Some(&stream.name))).collect();
-    let streams = side.iter().flat_map(|side| &side.streams).enumerate();
-    let side = streams.filter(|(_, stream)| !attributes.contains(&StreamKey::of(stream.head.name.as_ref())));
-    let side = side.map(|(at, _)| Named::Side(at));
-    side.chain((0..samba.streams.len()).map(Named::Attribute)).collect()
+/// The attributes of Linux that the file has, and those that a side file keeps for it.
+fn linux_places(beside: &Beside) -> Vec<LinuxPlace> {
+    let here = &beside.samba.foreign;
+    let told = beside.head().into_iter().flat_map(|head| &head.linux_attributes).enumerate();
+    let told = told.filter(|(_, (name, _))| !here.iter().any(|here| here.as_bytes() == name));
+    here.iter().cloned().map(LinuxPlace::Here).chain(told.map(|(at, _)| LinuxPlace::Side(at))).collect()
 }
 
 /// Puts the facts of a side file over what Linux says.
@@ -412,9 +372,9 @@ fn apply_head(head: &side::SideHead, fresh: bool, info: &mut FileInfo, unnamed: 
 
 /// A symbolic link as a reparse point: the one that it was made from, while it leads to the same place; otherwise a
 /// relative or absolute symlink in which `/` has become `\`.
-fn link_buffer(node: &Node, side: Option<&SideFile>) -> Result<Vec<u8>> {
+fn link_buffer(node: &Node, beside: &Beside) -> Result<Vec<u8>> {
     let target = node.link_target().map_err(|error| Error::io("reading the link", error))?;
-    if let Some(side) = side
+    if let Some(side) = &beside.side
         && let Some(buffer) = side.small(SmallKind::Reparse)?
         && reparse::ReparseBuffer::parse(&buffer)?.target()?.linux_target().as_ref() == Some(&target)
     {

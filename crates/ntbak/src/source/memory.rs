@@ -7,7 +7,7 @@ use ntbak_wire::record::{Extent, Extents, FileInfo, SmallKind, StreamFlags, Stre
 
 use crate::error::{Error, Result};
 use crate::memory::{SharedFile, StreamKey};
-use crate::source::FileSource;
+use crate::source::{FileSource, LinuxAttribute};
 
 /// Reads a [`SharedFile`]. Its streams are those that the file has when the source is made.
 #[derive(Debug, Clone)]
@@ -44,6 +44,12 @@ impl FileSource for MemorySource {
             SmallKind::Link => None,
         };
         Ok(payload.map(Cow::Owned))
+    }
+
+    fn linux_attribute(&self, index: usize) -> Result<Option<LinuxAttribute<'_>>> {
+        let file = self.file.read();
+        let attribute = file.linux_attributes.iter().nth(index);
+        Ok(attribute.map(|(name, value)| (Cow::Owned(name.clone()), Cow::Owned(value.clone()))))
     }
 
     fn stream(&self, index: usize) -> Result<Option<StreamHead>> {

@@ -26,6 +26,9 @@ pub enum Facet {
     BackupStream,
 }
 
+/// Name, namespace included, and value of an extended attribute of Linux.
+pub type LinuxAttribute<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
 /// One opened file or directory, read by position: nothing here moves, so any thread may ask anything at any time.
 pub trait FileSource: Send + Sync {
     /// Attributes, times and names.
@@ -39,6 +42,14 @@ pub trait FileSource: Send + Sync {
     /// # Errors
     /// The place cannot be read, or holds something that no such payload is.
     fn small(&self, kind: SmallKind) -> Result<Option<Cow<'_, [u8]>>>;
+
+    /// The extended attribute of Linux with this number that is no fact about a Windows file; `None` past the last.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn linux_attribute(&self, _index: usize) -> Result<Option<LinuxAttribute<'_>>> {
+        Ok(None)
+    }
 
     /// The data stream with this number: a file's unnamed stream is the first, its named ones follow; `None` past the
     /// last. Never of a directory: an unnamed stream.

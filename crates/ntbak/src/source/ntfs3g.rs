@@ -96,6 +96,7 @@ impl Ntfs3gSource {
             link_count: link_count.max(1),
             case_sensitive: false,
             unix_mode: None,
+            unix_owner: None,
         };
         let is_reparse = attributes.contains(FileAttributes::REPARSE_POINT);
         let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;

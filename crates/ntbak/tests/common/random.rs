@@ -133,6 +133,7 @@ fn any_info() -> impl Strategy<Value = FileInfo> {
             link_count: 1,
             case_sensitive,
             unix_mode: None,
+            unix_owner: None,
         },
     )
 }

@@ -56,7 +56,7 @@ fn a_side_directory_that_is_not_one_is_never_written_through() {
         assert_eq!(load(&home.join("f")).streams.len(), 1, "{kind}");
         let error = try_store(&rich(), &home.join("f")).unwrap_err();
         assert!(error.to_string().contains(side::DIRECTORY), "{error}");
-        let named = alternate("a", b"x");
+        let named = alternate("a", &[b'x'; 70_000]);
         assert!(write_stream(place::in_place(&home.join("f")).unwrap(), &named, 9).is_err());
         assert!(snapshot(dir.path()) == before, "{kind}: {:?}", names(dir.path()));
         // What needs no side file still works.
@@ -97,11 +97,38 @@ fn a_file_called_as_our_directory_destroys_nothing() {
     let dir = tempdir().unwrap();
     store(&rich(), &dir.path().join("f"));
     let before = snapshot(dir.path());
-    assert!(try_store(&rich(), &dir.path().join(side::DIRECTORY)).is_err());
-    assert!(snapshot(dir.path()) == before, "{:?}", names(&dir.path().join(side::DIRECTORY)));
-    let empty = tempdir().unwrap();
-    let _ = try_store(&rich(), &empty.path().join(side::DIRECTORY));
-    assert_eq!(names(empty.path()), [""; 0]);
+    let own = dir.path().join(side::DIRECTORY);
+    let told = try_store(&rich(), &own).unwrap();
+    assert_eq!((told.losses().len(), told.notes().len()), (0, 1), "{:?}", told.notes());
+    let after = snapshot(dir.path());
+    assert!(before.is_subset(&after), "{:?}", names(&own));
+    // It has another name, and says which one it had.
+    assert_same(&load(&own), &rich());
+    assert_eq!(place::open(&own).unwrap().info().unwrap().links[0].name, side::DIRECTORY.as_bytes());
+    let there = names(dir.path());
+    assert_eq!(there.len(), 3, "{there:?}");
+    assert!(there[1].starts_with(".ntbak-side~ntbak-"), "{there:?}");
+    // Once more in its own place, and changed there.
+    store(&rich(), &own);
+    write_stream(place::in_place(&own).unwrap(), &alternate("ads", b"changed"), 9).unwrap();
+    assert_eq!(content(load(&own).stream(Some(&stream_name("ads"))).unwrap()), b"changed");
+    assert_eq!(names(dir.path()), there);
+}
+
+#[test]
+fn a_name_that_is_too_long_becomes_another_and_is_kept() {
+    let dir = tempdir().unwrap();
+    let name = "ä".repeat(255);
+    let path = dir.path().join(&name);
+    store(&rich(), &path);
+    assert_same(&load(&path), &rich());
+    assert_eq!(place::open(&path).unwrap().info().unwrap().links[0].name, name.as_bytes());
+    let there = names(dir.path());
+    assert!(there.len() == 2 && there[1].starts_with("ää") && there[1].len() <= 255, "{there:?}");
+    // Another one with the same begin is another file.
+    store(&MemoryFile::file(), &dir.path().join("ä".repeat(254)));
+    assert_eq!(names(dir.path()).len(), 3);
+    assert_same(&load(&path), &rich());
 }
 
 #[test]

@@ -71,6 +71,7 @@ pub(crate) fn load(path: &Path) -> MemoryFile {
 pub(crate) fn bare(mut info: FileInfo) -> FileInfo {
     info.node = NodeId(0);
     info.unix_mode = None;
+    info.unix_owner = None;
     info.link_count = 1;
     let short = info.short_name().cloned();
     info.links = vec![Link { parent: NodeId(0), name: vec![], short }];

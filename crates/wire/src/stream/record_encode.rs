@@ -40,7 +40,8 @@ impl RecordEncoder {
     /// Records out of order, or offsets and sizes that do not agree with what was announced.
     pub fn put(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
         match record {
-            Record::File(_) => Ok(()),
+            // A backup stream has no place for them.
+            Record::File(_) | Record::LinuxAttribute { .. } => Ok(()),
             Record::EndFile => self.between("end of file"),
             Record::Small(kind, payload) => {
                 self.between("small payload")?;

@@ -1,0 +1,174 @@
+//! What lies beside the content of a file, in attributes and in a side file, read as one.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+
+use ntbak_wire::FileAttributes;
+use ntbak_wire::record::{FileInfo, SmallKind, StreamFlags, StreamHead};
+use ntbak_wire::side::{self, LinuxOwner, SideHead};
+use ntbak_wire::stream::StreamName;
+use rustix::fs::{OFlags, Stat};
+
+use crate::error::{Error, Result};
+use crate::host::node::{Node, Spot};
+use crate::host::samba::{AttributeStream, Dialect};
+use crate::host::side::{SideFile, SideStream, file_name};
+use crate::memory::StreamKey;
+
+/// Both places of a file. Where both say something, the attribute does: Samba changes it there.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    pub(crate) side: Option<SideFile>,
+    pub(crate) samba: Dialect,
+}
+
+/// A named stream in one of the two.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum NamedStream<'a> {
+    Side(&'a SideFile, &'a SideStream),
+    Attribute(&'a AttributeStream),
+}
+
+/// Where the side file of a node is: the directory whose side files are meant, its name there, and its owner's name.
+pub(crate) fn side_home(node: &Node, spot: &Spot) -> Result<(OwnedFd, OsString, OsString)> {
+    if node.is_directory() {
+        let dir = node.open_content(OFlags::RDONLY | OFlags::DIRECTORY);
+        let dir = dir.map_err(|error| Error::io("opening the directory", error))?;
+        return Ok((dir, side::SELF.into(), side::SELF.into()));
+    }
+    Ok((spot.try_clone()?.dir, file_name(&spot.name), spot.name.clone()))
+}
+
+impl Beside {
+    /// The side file of a node, if there is one.
+    pub(crate) fn open_side(node: &Node, spot: &Spot, stat: &Stat) -> Result<Option<SideFile>> {
+        let (dir, name, owner) = side_home(node, spot)?;
+        SideFile::open(&dir, &name, &owner, stat.st_uid)
+    }
+
+    /// The head of the side file, if there is one.
+    pub(crate) fn head(&self) -> Option<&SideHead> {
+        self.side.as_ref().map(|side| &side.head)
+    }
+
+    /// A small payload, byte for byte as a backup stream carries it.
+    pub(crate) fn small(&self, kind: SmallKind) -> Result<Option<Cow<'_, [u8]>>> {
+        let here = match kind {
+            SmallKind::Security => self.samba.security.as_deref(),
+            SmallKind::Reparse => self.samba.reparse.as_deref(),
+            _ => None,
+        };
+        if let Some(here) = here {
+            return Ok(Some(Cow::Borrowed(here)));
+        }
+        let told = self.side.as_ref().map_or(Ok(None), |side| side.small(kind))?;
+        let payload = match kind {
+            SmallKind::Ea => {
+                let order = self.head().map_or(&[][..], |head| &head.eas);
+                self.samba.ea_list(order, told.as_deref())?
+            }
+            _ => told,
+        };
+        Ok(payload.map(Cow::Owned))
+    }
+
+    /// Whether the file has a reparse buffer, in either place.
+    pub(crate) fn has_reparse_point(&self) -> bool {
+        let mut small = self.side.iter().flat_map(|side| &side.small);
+        self.samba.reparse.is_some() || small.any(|(kind, _)| *kind == SmallKind::Reparse)
+    }
+
+    /// The named streams of both places; one that is in both is that in the attribute.
+    pub(crate) fn streams(&self) -> Vec<Named> {
+        let here: HashSet<_> =
+            self.samba.streams.iter().map(|stream| StreamKey::of(Some(&stream.name))).collect();
+        let told = self.side.iter().flat_map(|side| &side.streams).enumerate();
+        let told = told.filter(|(_, stream)| !here.contains(&StreamKey::of(stream.head.name.as_ref())));
+        let told = told.map(|(at, _)| Named::Side(at));
+        let mut streams: Vec<_> = told.chain((0..self.samba.streams.len()).map(Named::Attribute)).collect();
+        if let Some(order) = self.head().map(|head| &head.streams).filter(|order| !order.is_empty()) {
+            let places: HashMap<_, _> =
+                order.iter().enumerate().map(|(at, (name, ..))| (StreamKey::upper(name), at)).collect();
+            streams.sort_by_cached_key(|named| {
+                let name = self.stream_name(*named).map(|name| StreamKey::upper(name.name()));
+                name.and_then(|name| places.get(&name).copied()).unwrap_or(usize::MAX)
+            });
+        }
+        streams
+    }
+
+    fn stream_name(&self, named: Named) -> Option<&StreamName> {
+        match self.stream(named)? {
+            NamedStream::Side(_, stream) => stream.head.name.as_ref(),
+            NamedStream::Attribute(stream) => Some(&stream.name),
+        }
+    }
+
+    /// What is known of a named stream.
+    pub(crate) fn stream_head(&self, named: Named) -> Option<StreamHead> {
+        match self.stream(named)? {
+            NamedStream::Side(_, stream) => Some(stream.head.clone()),
+            NamedStream::Attribute(stream) => {
+                let mut head = StreamHead::plain(Some(stream.name.clone()), stream.size);
+                let name = StreamKey::upper(stream.name.name());
+                let mut facts = self.head().into_iter().flat_map(|head| &head.streams);
+                let told = facts.find(|(told, ..)| StreamKey::upper(told) == name);
+                // What Samba writes has no hole, and is valid to its end.
+                head.flags =
+                    told.map_or(StreamFlags::empty(), |(_, _, flags)| *flags & StreamFlags::COMPRESSED);
+                Some(head)
+            }
+        }
+    }
+
+    /// A named stream by its place.
+    pub(crate) fn stream(&self, named: Named) -> Option<NamedStream<'_>> {
+        match named {
+            Named::Side(at) => {
+                let side = self.side.as_ref()?;
+                Some(NamedStream::Side(side, side.streams.get(at)?))
+            }
+            Named::Attribute(at) => self.samba.streams.get(at).map(NamedStream::Attribute),
+        }
+    }
+
+    /// Puts what `user.DOSATTRIB` says over the rest. Of attributes Samba keeps a few, so the others are those of the
+    /// side file, if that has any.
+    pub(crate) fn apply_attrib(&self, info: &mut FileInfo) {
+        const KEPT: FileAttributes = FileAttributes::READONLY
+            .union(FileAttributes::HIDDEN)
+            .union(FileAttributes::SYSTEM)
+            .union(FileAttributes::ARCHIVE);
+        if let Some(attributes) = self.samba.attrib.attributes {
+            let told = self.head().is_some_and(|head| head.attributes.is_some());
+            let kept = if told { KEPT } else { !FileAttributes::DIRECTORY };
+            info.attributes = info.attributes.difference(kept) | attributes & kept;
+        }
+        info.times.created = self.samba.attrib.created.or(info.times.created);
+    }
+
+    /// Mode, user and group: those that it was to have, while it has those that it got.
+    pub(crate) fn linux_owner(&self, stat: &Stat) -> LinuxOwner {
+        let now = LinuxOwner { mode: stat.st_mode & 0o7777, user: stat.st_uid, group: stat.st_gid };
+        match self.head().and_then(|head| head.linux) {
+            Some((wanted, got)) if got == now => wanted,
+            _ => now,
+        }
+    }
+
+    /// The name that the file has where it came from, when it has another one here.
+    pub(crate) fn true_name<'a>(&'a self, spot: &'a Spot) -> &'a [u8] {
+        let told = self.head().and_then(|head| head.true_name.as_deref());
+        told.unwrap_or(spot.name.as_bytes())
+    }
+}
+
+/// Where a named stream is, by its number there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Named {
+    Side(usize),
+    Attribute(usize),
+}

@@ -1,0 +1,149 @@
+//! Writing a file's facts where Samba looks for them: the mirror of [`Dialect`].
+//!
+//! An attribute that the file system does not take (no room, no privilege, none at all) is no error: the caller is told
+//! so, and has another place. What must be an error is an old attribute that would hide that place and cannot go.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use ntbak_wire::ea::{self, Ea};
+use ntbak_wire::samba::dosattrib::{self, DosAttrib};
+use ntbak_wire::samba::ntacl::{self, NtAcl};
+use ntbak_wire::samba::{self, stream};
+use ntbak_wire::stream::StreamName;
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+use crate::host::node::{MAX_XATTR, Node};
+use crate::host::samba::Dialect;
+use crate::memory::StreamKey;
+
+/// The most bytes of a name, namespace included.
+const MAX_XATTR_NAME: usize = 255;
+/// The largest stream that fits into one attribute, with the byte behind it.
+pub(crate) const MAX_STREAM: usize = MAX_XATTR - 1;
+
+/// Writes the attributes of one file.
+#[derive(Debug)]
+pub(crate) struct DialectWriter<'a> {
+    node: &'a Node,
+    /// What the file has had.
+    before: &'a Dialect,
+    written: BTreeSet<OsString>,
+    /// Old attributes that would hide what is written elsewhere.
+    stale: BTreeSet<OsString>,
+}
+
+/// Where the EAs of a file went.
+#[derive(Debug, Default)]
+pub(crate) struct WrittenEas {
+    /// The list of those that need another place; empty when all are in attributes.
+    pub(crate) rest: Vec<u8>,
+    /// Order and flags of all, when attributes alone do not say them.
+    pub(crate) order: Vec<(u8, Vec<u8>)>,
+}
+
+impl<'a> DialectWriter<'a> {
+    /// A writer for the file `node`, which has had `before`.
+    pub(crate) fn new(node: &'a Node, before: &'a Dialect) -> Self {
+        Self { node, before, written: BTreeSet::new(), stale: BTreeSet::new() }
+    }
+
+    /// Sets one attribute; whether the file system took it.
+    fn set(&mut self, name: &OsStr, value: &[u8]) -> bool {
+        let taken = name.len() <= MAX_XATTR_NAME && self.node.set_xattr(name, value).is_ok();
+        if taken {
+            self.written.insert(name.to_owned());
+        }
+        taken
+    }
+
+    /// What the attribute with attributes and creation time has said.
+    pub(crate) fn before_attrib(&self) -> DosAttrib {
+        self.before.attrib
+    }
+
+    pub(crate) fn attrib(&mut self, attrib: DosAttrib) -> bool {
+        if self.before.attrib != DosAttrib::default() {
+            self.stale.insert(dosattrib::NAME.into());
+        }
+        self.set(dosattrib::NAME.as_ref(), &attrib.build())
+    }
+
+    /// The descriptor: where smbd believes it, or, without the privilege for that, where smbd can be told to look.
+    pub(crate) fn security(&mut self, security: &[u8]) -> bool {
+        self.stale.extend(self.before.acls.iter().cloned());
+        let value = NtAcl::build(security).ok();
+        let value = value.filter(|value| NtAcl::parse(value).is_ok_and(|acl| acl.security == security));
+        let Some(value) = value else { return false };
+        self.set(ntacl::NAME.as_ref(), &value) || self.set(ntacl::USER_NAME.as_ref(), &value)
+    }
+
+    pub(crate) fn reparse(&mut self, buffer: &[u8]) -> bool {
+        if self.before.reparse.is_some() {
+            self.stale.insert(samba::REPARSE.into());
+        }
+        !buffer.is_empty() && self.set(samba::REPARSE.as_ref(), buffer)
+    }
+
+    /// All EAs of the file; those that it has had and that are not in `list` go.
+    pub(crate) fn eas(&mut self, list: &[u8]) -> Result<WrittenEas> {
+        let attribute = |name: &[u8]| OsString::from_vec([samba::USER.as_bytes(), name].concat());
+        self.stale.extend(self.before.eas.iter().map(|ea| attribute(&ea.name)));
+        let list = ea::parse_full(list)?.to_vec();
+        let mut here = Dialect::default();
+        let mut rest = Vec::new();
+        for ea in &list {
+            let free = !samba::is_private(&ea.name) && !here.eas.iter().any(|other| other.name == ea.name);
+            if free && !ea.name.is_empty() && self.set(&attribute(&ea.name), &ea.value) {
+                here.eas.push(Ea::new(0, ea.name.clone(), ea.value.clone()).into_owned());
+            } else {
+                rest.push(ea.clone());
+            }
+        }
+        let rest = if rest.is_empty() { Vec::new() } else { ea::build_full(&rest)? };
+        here.eas.sort_by(|a, b| a.name.cmp(&b.name));
+        let alone = here.ea_list(&[], Some(&rest).filter(|rest| !rest.is_empty()).map(Vec::as_slice))?;
+        let said = alone.as_deref().map(ea::parse_full).transpose()?.map(|said| said.to_vec());
+        let order = if said.unwrap_or_default() == list {
+            Vec::new()
+        } else {
+            list.iter().map(|ea| (ea.flags, ea.name.to_vec())).collect()
+        };
+        Ok(WrittenEas { rest, order })
+    }
+
+    pub(crate) fn stream(&mut self, name: &StreamName, content: &[u8]) -> bool {
+        let attribute = stream::attribute_of(name);
+        // Samba's names are UTF-8, and some are no names there.
+        let known =
+            stream::stream_of(&attribute).as_ref() == Some(name) && std::str::from_utf8(&attribute).is_ok();
+        self.forget_stream(&StreamKey::of(Some(name)));
+        known
+            && content.len() <= MAX_STREAM
+            && self.set(OsStr::from_bytes(&attribute), &stream::build(content))
+    }
+
+    /// The stream with this key is elsewhere, or no more.
+    pub(crate) fn forget_stream(&mut self, key: &StreamKey) {
+        for stream in self.before.streams.iter().filter(|stream| StreamKey::of(Some(&stream.name)) == *key) {
+            self.stale.insert(stream.attribute.clone());
+            self.stale.extend(stream.parts.iter().cloned());
+        }
+    }
+
+    /// Removes what would hide the other place, once that is there.
+    pub(crate) fn finish(self) -> Result<()> {
+        for name in self.stale.difference(&self.written) {
+            match self.node.remove_xattr(name) {
+                Ok(()) | Err(Errno::NODATA) => {}
+                Err(error) => {
+                    let what = format!("removing the attribute {}, which is out of date now", name.display());
+                    return Err(Error::io(what, error));
+                }
+            }
+        }
+        Ok(())
+    }
+}

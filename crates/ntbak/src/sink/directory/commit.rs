@@ -1,0 +1,305 @@
+//! The commit of a file in a directory: what is no content finds its place.
+//!
+//! The order is made so that a crash loses nothing. A staged file gets its attributes first and its side file next: a
+//! side file whose owner is not there yet harms nobody, a file without it would have lost something. In place,
+//! attributes that the side file replaces go only when that is there.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use ntbak_wire::record::{FileInfo, SmallKind, StreamFlags, Times};
+use ntbak_wire::reparse::{self, ReparseBuffer};
+use ntbak_wire::samba::dosattrib::DosAttrib;
+use ntbak_wire::samba::stream;
+use ntbak_wire::side::{LinuxOwner, SideHead};
+use ntbak_wire::stream::StreamName;
+use ntbak_wire::{FileAttributes, FileTime, Win32Error};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid};
+
+use super::DirectorySink;
+use crate::error::{Error, Result};
+use crate::host::node::Node;
+use crate::host::samba_writer::DialectWriter;
+use crate::host::side::{SideFile, remove};
+use crate::host::side_writer::SideWriter;
+use crate::host::target::Target;
+use crate::memory::StreamKey;
+use crate::source::{modified, size};
+
+impl DirectorySink {
+    /// Everything but the name of a staged file.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        self.finished = true;
+        self.content = None;
+        self.refuse_directory_there()?;
+        self.become_symlink()?;
+        let node = self.target.node()?;
+        let linux = self.set_linux_owner(&node)?;
+        let linux_attributes = self.set_linux_attributes(&node);
+        // Times before the side file, which remembers them. Its making changes those of a directory, so then once more.
+        self.set_times()?;
+        let mut head = self.side_head(&node)?;
+        if self.info.is_some() {
+            (head.linux, head.linux_attributes) = (linux, linux_attributes);
+        }
+        let before = std::mem::take(&mut self.before);
+        let mut writer = DialectWriter::new(&node, &before.samba);
+        self.write_attributes(&node, &mut writer, &mut head)?;
+        self.write_side(head, before.side.as_ref())?;
+        writer.finish()?;
+        if self.directory && !self.is_symlink {
+            self.set_times()?;
+        }
+        Ok(())
+    }
+
+    fn refuse_directory_there(&self) -> Result<()> {
+        if let Target::Staged(stage) = &self.target {
+            let there = Node::open(&stage.spot().dir, &stage.spot().name);
+            if there.is_ok_and(|there| there.is_directory() && !self.directory) {
+                return Err(Error::new(
+                    Win32Error::ACCESS_DENIED,
+                    "a directory is there, and a file cannot take its place",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A relative symlink becomes one of Linux, when there is nothing else that it would hide. An absolute one does not:
+    /// it would lead elsewhere here.
+    fn become_symlink(&mut self) -> Result<()> {
+        let Target::Staged(stage) = &mut self.target else { return Ok(()) };
+        let Some(buffer) = self.small.get(&SmallKind::Reparse) else { return Ok(()) };
+        let buffer = ReparseBuffer::parse(buffer)?;
+        let target = match buffer.target() {
+            Ok(target @ reparse::Target::Symlink { .. }) => target.linux_target(),
+            _ => None,
+        };
+        let hides = self.directory && self.streams.has_file()
+            || stage.node()?.stat().is_ok_and(|stat| size(&stat) > 0);
+        if let Some(target) = target.filter(|target| !target.starts_with(b"/") && !hides) {
+            stage.replace_by_symlink(OsStr::from_bytes(&target))?;
+            self.is_symlink = true;
+        }
+        Ok(())
+    }
+
+    /// Sets user, group and mode as far as this user may; answers what the side file has to say of it.
+    fn set_linux_owner(&self, node: &Node) -> Result<Option<(LinuxOwner, LinuxOwner)>> {
+        let Some(FileInfo { unix_mode, unix_owner, .. }) = &self.info else { return Ok(None) };
+        if !self.target.is_staged() && !self.directory {
+            return Ok(None);
+        }
+        let look = || {
+            let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
+            Ok::<_, Error>(LinuxOwner { mode: stat.st_mode & 0o7777, user: stat.st_uid, group: stat.st_gid })
+        };
+        let now = look()?;
+        let (user, group) = unix_owner.unwrap_or((now.user, now.group));
+        let wanted = LinuxOwner { mode: unix_mode.unwrap_or(now.mode), user, group };
+        let (dir, name) = (&self.target.spot().dir, self.target.name());
+        if (user, group) != (now.user, now.group) {
+            let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(group));
+            let own = |uid| rustix::fs::chownat(dir, name, uid, Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+            // Who is not root may give it to a group of theirs. What did not go is in the side file.
+            let _ = own(Some(uid)).or_else(|_| own(None));
+        }
+        // Set-id bits are privileges of the place that they come from: the side file keeps them.
+        let mode = wanted.mode & 0o1777;
+        if unix_mode.is_some() && !self.is_symlink && mode != look()?.mode {
+            rustix::fs::chmodat(dir, name, Mode::from_raw_mode(mode), AtFlags::empty())
+                .map_err(|error| Error::io("setting the mode", error))?;
+        }
+        let mut got = look()?;
+        if self.is_symlink {
+            // The mode of a symbolic link means nothing.
+            got.mode = wanted.mode;
+        }
+        Ok((got != wanted).then_some((wanted, got)))
+    }
+
+    /// Sets POSIX ACLs, which name users as the owner does. The others (file capabilities, `trusted` attributes) would
+    /// give privileges here, or mean something else; the side file keeps them.
+    fn set_linux_attributes(&mut self, node: &Node) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut attributes = std::mem::take(&mut self.linux_attributes);
+        attributes.retain(|(name, value)| {
+            !name.starts_with(b"system.posix_acl_") || node.set_xattr(OsStr::from_bytes(name), value).is_err()
+        });
+        attributes
+    }
+
+    /// The times that Linux has a place for; the others are in the side file.
+    fn set_times(&self) -> Result<()> {
+        let Some(Times { written, accessed, .. }) = self.info.as_ref().map(|info| info.times) else {
+            return Ok(());
+        };
+        let times = Timestamps { last_access: timespec(accessed), last_modification: timespec(written) };
+        rustix::fs::utimensat(&self.target.spot().dir, self.target.name(), &times, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| Error::io("setting the times", error))
+    }
+
+    /// The head of the side file: what was said before, and what is said now.
+    fn side_head(&mut self, node: &Node) -> Result<SideHead> {
+        let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
+        let (_, _, owner) = self.side()?;
+        let mut head = self.before.head().cloned().unwrap_or_default();
+        (head.owner, head.size, head.modified) = (owner.into_vec(), size(&stat), modified(&stat));
+        if let Some(info) = &self.info {
+            head.attributes = Some(info.attributes);
+            head.times = info.times;
+            head.short_name = info.short_name().cloned();
+            head.case_sensitive = info.case_sensitive;
+        }
+        if self.true_name.is_some() {
+            head.true_name.clone_from(&self.true_name);
+        }
+        if self.unnamed.is_some() && self.info.is_none() {
+            head.forget_content();
+        }
+        if let (Some(attributes), None) = (&mut head.attributes, &self.info) {
+            if let Some(unnamed) = &self.unnamed {
+                attributes.set(FileAttributes::SPARSE_FILE, unnamed.flags.contains(StreamFlags::SPARSE));
+            }
+            if self.small.contains_key(&SmallKind::Reparse) {
+                attributes.insert(FileAttributes::REPARSE_POINT);
+            }
+        }
+        let mut facts = std::mem::take(&mut self.streams.facts);
+        let written: HashSet<_> = facts.iter().map(|(name, ..)| StreamKey::upper(name)).collect();
+        head.streams.retain(|(name, ..)| {
+            let name = StreamKey::upper(name);
+            !written.contains(&name)
+        });
+        head.streams.append(&mut facts);
+        if let Some(unnamed) = &self.unnamed {
+            head.flags = unnamed.flags;
+            let known = !unnamed.amend && unnamed.vdl < unnamed.size;
+            head.vdl = known.then_some(unnamed.vdl);
+        }
+        Ok(head)
+    }
+
+    /// Writes what the file system takes as attributes, and leaves the rest for the side file.
+    fn write_attributes(
+        &mut self,
+        node: &Node,
+        writer: &mut DialectWriter<'_>,
+        head: &mut SideHead,
+    ) -> Result<()> {
+        let regular =
+            node.stat().is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
+        let reparse = self.small.get(&SmallKind::Reparse);
+        let in_attribute = reparse.is_some_and(|buffer| writer.reparse(if regular { buffer } else { &[] }));
+        if in_attribute {
+            self.small.insert(SmallKind::Reparse, Vec::new());
+        }
+        match &self.info {
+            Some(info) => {
+                let FileInfo { attributes, times, .. } = info;
+                writer.attrib(DosAttrib { attributes: Some(*attributes), created: times.created });
+            }
+            // smbd looks for the buffer only where the attribute says that there is one.
+            None if in_attribute => {
+                let mut attrib = writer.before_attrib();
+                *attrib.attributes.get_or_insert(FileAttributes::ARCHIVE) |= FileAttributes::REPARSE_POINT;
+                writer.attrib(attrib);
+            }
+            None => {}
+        }
+        if let Some(security) = self.small.get(&SmallKind::Security)
+            && writer.security(security)
+        {
+            self.small.insert(SmallKind::Security, Vec::new());
+        }
+        if let Some(list) = self.small.get(&SmallKind::Ea) {
+            let eas = writer.eas(list)?;
+            head.eas = eas.order;
+            self.small.insert(SmallKind::Ea, eas.rest);
+        }
+        self.write_streams(writer, head);
+        Ok(())
+    }
+
+    /// Writes the small streams, and leaves in the head what it has to say of streams: facts of some, or the order of all
+    /// when reading would find another one.
+    fn write_streams(&mut self, writer: &mut DialectWriter<'_>, head: &mut SideHead) {
+        let mut small = std::mem::take(&mut self.streams.small);
+        // Small ones first, so that as many as possible are seen through Samba.
+        small.sort_by_key(|small| small.content.len());
+        let mut taken: Vec<StreamName> = Vec::new();
+        for small in small {
+            match &small.head.name {
+                Some(name) if writer.stream(name, &small.content) => taken.push(name.clone()),
+                _ => self.streams.small.push(small),
+            }
+        }
+        self.streams.names.iter().for_each(|key| writer.forget_stream(key));
+
+        taken.sort_by_cached_key(stream::attribute_of);
+        let left = self.streams.small.iter().filter_map(|small| small.head.name.as_ref());
+        let (taken, left): (Vec<_>, Vec<_>) =
+            (taken.iter().map(StreamName::name).collect(), left.map(StreamName::name).collect());
+        let all = head.streams.iter().map(|(name, ..)| name);
+        let in_file = all.clone().filter(|name| !taken.contains(name) && !left.contains(name));
+        let found = in_file.chain(left.iter().copied()).chain(taken.iter().copied());
+        if self.target.is_staged() && all.eq(found) {
+            head.streams.retain(|(_, vdl, flags)| vdl.is_some() || !flags.is_empty());
+        }
+    }
+
+    /// Everything that is in no attribute: the side file is written anew, or goes.
+    fn write_side(&mut self, head: SideHead, before: Option<&SideFile>) -> Result<()> {
+        let (dir, name, _) = self.side()?;
+        for (kind, _) in before.iter().flat_map(|before| &before.small) {
+            if let (false, Some(payload)) =
+                (self.small.contains_key(kind), before.map_or(Ok(None), |side| side.small(*kind))?)
+            {
+                self.small.insert(*kind, payload);
+            }
+        }
+        self.small.retain(|_, payload| !payload.is_empty());
+        let streams = before.iter().flat_map(|before| &before.streams);
+        let kept: Vec<_> = streams
+            .filter(|stream| !self.streams.names.contains(&StreamKey::of(stream.head.name.as_ref())))
+            .collect();
+        if !head.has_facts() && self.small.is_empty() && self.streams.is_empty() && kept.is_empty() {
+            return remove(&dir, &name);
+        }
+        let mut writer = SideWriter::new(&dir)?;
+        writer.append(&head.encode())?;
+        for kind in [SmallKind::Security, SmallKind::Ea, SmallKind::Reparse] {
+            writer.append_small(kind, self.small.get(&kind))?;
+        }
+        for stream in kept {
+            if let Some(before) = before {
+                writer.append_stream(before, stream)?;
+            }
+        }
+        self.streams.append_to(&mut writer)?;
+        writer.append_small(SmallKind::ObjectId, self.small.get(&SmallKind::ObjectId))?;
+        writer.publish(&name)
+    }
+}
+
+/// Gives a new hard link a side file that says what the one of its target says.
+pub(super) fn copy_side(
+    from: Option<&SideFile>,
+    dir: &OwnedFd,
+    name: &OsString,
+    owner: &OsStr,
+) -> Result<()> {
+    let Some(from) = from else { return remove(dir, name) };
+    let mut writer = SideWriter::new(dir)?;
+    writer.append_side(from, owner)?;
+    writer.publish(name)
+}
+
+fn timespec(time: Option<FileTime>) -> Timespec {
+    match time.map(FileTime::to_unix) {
+        Some((tv_sec, nanoseconds)) => Timespec { tv_sec, tv_nsec: nanoseconds.into() },
+        None => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+    }
+}
