@@ -20,5 +20,7 @@ mod modes;
 mod round_trip;
 #[path = "ntfs3g/sparse.rs"]
 mod sparse;
+#[path = "ntfs3g/through_directory.rs"]
+mod through_directory;
 #[path = "ntfs3g/win32.rs"]
 mod win32;

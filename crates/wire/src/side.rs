@@ -31,8 +31,9 @@ All numbers are little-endian. Facts by tag:
 | 12 | Linux: mode, user, group that the file is to have, then those that it got: u32 each |
 | 13 | the true name of the owner, when its directory cannot hold it |
 | 14 | an extended attribute of Linux that could not be set: n u16, n bytes of name, value |
+| 15 | the file system does not show the holes of the unnamed stream: runs of zeros of 64 KiB are taken for them; no value |
 
-Facts 8 and 9 hang on the content: they hold only while the owner still has the size and modification time of the head.
+Facts 8, 9 and 15 hang on the content: they hold only while the owner still has the size and modification time of the head.
 Fact 12 holds while the owner has the mode, user and group that it got. Tags that a reader does not know are kept.
 */
 
@@ -76,6 +77,8 @@ pub struct SideHead {
     pub vdl: Option<u64>,
     /// How the unnamed stream is stored.
     pub flags: StreamFlags,
+    /// The file system does not show the holes of the unnamed stream.
+    pub hidden_holes: bool,
     /// What the backup stream does not say of named streams: name, valid data length when below the size, flags.
     pub streams: Vec<(Name, Option<u64>, StreamFlags)>,
     /// The EAs that are in attributes, and others, in their order: flags and name.
@@ -133,6 +136,7 @@ const EA: u16 = 11;
 const LINUX: u16 = 12;
 const TRUE_NAME: u16 = 13;
 const LINUX_ATTRIBUTE: u16 = 14;
+const HIDDEN_HOLES: u16 = 15;
 
 impl SideHead {
     /// Whether there is any fact in it.
@@ -145,7 +149,7 @@ impl SideHead {
 
     /// Drops what hangs on the content.
     pub fn forget_content(&mut self) {
-        (self.vdl, self.flags) = (None, StreamFlags::empty());
+        (self.vdl, self.flags, self.hidden_holes) = (None, StreamFlags::empty(), false);
         (self.times.written, self.times.accessed, self.times.changed) = (None, None, None);
     }
 
@@ -188,6 +192,9 @@ impl SideHead {
         }
         if !self.flags.is_empty() {
             put(FLAGS, &[self.flags.bits()]);
+        }
+        if self.hidden_holes {
+            put(HIDDEN_HOLES, &[]);
         }
         for (name, vdl, flags) in &self.streams {
             let vdl = vdl.unwrap_or(u64::MAX).to_le_bytes();
@@ -300,6 +307,7 @@ impl SideHead {
                 let (wanted, got) = numbers.split_at(12);
                 self.linux = Some((LinuxOwner::decode(wanted)?, LinuxOwner::decode(got)?));
             }
+            HIDDEN_HOLES => self.hidden_holes = true,
             TRUE_NAME => self.true_name = Some(value.to_vec()),
             LINUX_ATTRIBUTE => {
                 let (len, rest) = value.split_first_chunk()?;
@@ -343,6 +351,7 @@ mod tests {
             case_sensitive: true,
             vdl: Some(7),
             flags: StreamFlags::SPARSE,
+            hidden_holes: true,
             streams: vec![(Name::from("ads"), Some(3), StreamFlags::COMPRESSED)],
             eas: vec![(0x80, b"EA".to_vec()), (0, vec![])],
             linux: Some((

@@ -1,19 +1,23 @@
 //! `ntbak copy`: one file or directory, with everything about it.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use ntbak::{LossKind, place};
+use ntbak_wire::record::FileInfo;
 
 use crate::commands::{Done, report_on};
 use crate::failure::Failure;
 use crate::report::Reporter;
 
 pub(crate) fn run(source: &Path, target: &Path, reporter: &Reporter) -> Done {
-    let target = target_of(source, target)?;
-    refuse_same(source, &target)?;
     let from = place::open(source)?;
-    let directory = from.info()?.attributes.is_directory();
+    let info = from.info()?;
+    let target = target_of(source, &info, target)?;
+    refuse_same(source, &target)?;
+    let directory = info.attributes.is_directory();
     let report = report_on(reporter, source);
     if directory && has_children(source) {
         report.loss(LossKind::Content, "this version copies a directory without what is in it");
@@ -27,12 +31,15 @@ pub(crate) fn run(source: &Path, target: &Path, reporter: &Reporter) -> Done {
     Ok(Some(format!("{} copied to {}", source.display(), target.display())))
 }
 
-/// A directory that is there takes the source under its own name.
-fn target_of(source: &Path, target: &Path) -> Result<PathBuf, Failure> {
+/// A directory that is there takes the source under its own name: the true one, where it has another in its place.
+fn target_of(source: &Path, info: &FileInfo, target: &Path) -> Result<PathBuf, Failure> {
     if !fs::metadata(target).is_ok_and(|metadata| metadata.is_dir()) {
         return Ok(target.to_owned());
     }
-    match source.file_name() {
+    let name = info.links.first().map(|link| OsStr::from_bytes(&link.name));
+    // A true name comes from a side file, so it may be anything.
+    let name = name.filter(|name| Path::new(name).file_name() == Some(name)).or(source.file_name());
+    match name {
         Some(name) => Ok(target.join(name)),
         None => Err(Failure::Usage(format!(
             "{}: give the copy a name: {}/NAME",

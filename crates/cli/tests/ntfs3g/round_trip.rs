@@ -11,12 +11,12 @@ use crate::common::zoo::{self, Item};
 /// What a backup stream carries.
 const IN_STREAM: [&str; 7] = ["dir", "streams", "sd", "ea", "eainfo", "reparse", "objid"];
 /// What a copy has to bring besides.
-const IN_COPY: [&str; 13] = [
+pub(crate) const IN_COPY: [&str; 13] = [
     "dir", "streams", "sd", "ea", "eainfo", "reparse", "objid", "attr", "times", "dos", "ns", "links", "vdl",
 ];
 
 /// Two volumes with the directory `zoo`, that of the first one full, and what is in the first one's image.
-fn volumes() -> (Volume, Volume, Vec<Item>, Dump) {
+pub(crate) fn volumes() -> (Volume, Volume, Vec<Item>, Dump) {
     let (mut a, b) = (Volume::new(256), Volume::new(256));
     for volume in [&a, &b] {
         fs::create_dir(volume.path("zoo")).unwrap();
@@ -28,7 +28,7 @@ fn volumes() -> (Volume, Volume, Vec<Item>, Dump) {
 }
 
 /// Compares the images of both volumes; `faults` from before are added.
-fn compare(
+pub(crate) fn compare(
     (mut a, mut b): (Volume, Volume),
     items: &[Item],
     before: &Dump,

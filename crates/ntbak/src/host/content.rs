@@ -28,6 +28,8 @@ pub(crate) struct ContentWriter {
 pub(crate) struct Finished {
     /// It came in blocks, as a sparse stream does, but they leave no hole.
     pub(crate) sparse_without_hole: bool,
+    /// Some of it was never written.
+    pub(crate) has_holes: bool,
 }
 
 /// What stands where nothing was written.
@@ -70,6 +72,7 @@ impl ContentWriter {
             truncate(&self.fd, size)?;
         }
         Ok(Finished {
+            has_holes: self.sparse && !self.dense && self.written < size,
             sparse_without_hole: self.sparse && !self.dense && !self.amend && self.written >= size,
         })
     }

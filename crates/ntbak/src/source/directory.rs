@@ -11,11 +11,12 @@ use ntbak_wire::record::{
     Extent, Extents, FileInfo, Link, NodeId, SmallKind, StreamFlags, StreamHead, Times,
 };
 use ntbak_wire::{FileAttributes, FileTime, Name, Win32Error, reparse, side};
-use rustix::fs::{FileType, OFlags, SeekFrom, Stat};
+use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::host::beside::{Beside, Named, NamedStream};
+use crate::host::holes;
 use crate::host::node::{Node, Spot, read_at, read_bytes};
 use crate::host::samba::{AttributeStream, Dialect};
 use crate::report::{FileReport, LossKind};
@@ -40,6 +41,8 @@ pub struct DirectorySource {
     last: Mutex<Option<(usize, Arc<Vec<u8>>)>>,
     /// A symbolic link as the reparse buffer that it is on Windows.
     link: Option<Vec<u8>>,
+    /// The unnamed stream has holes, and the file system does not show them.
+    hidden_holes: bool,
     losses: Vec<(LossKind, String)>,
     notes: Vec<String>,
 }
@@ -154,6 +157,10 @@ impl DirectorySource {
             info.times.created = node.created();
         }
         beside.apply_attrib(&mut info);
+        let hidden_holes = fresh && beside.head().is_some_and(|head| head.hidden_holes);
+        if hidden_holes {
+            notes.push("the file system shows no holes: runs of zeros of 64 KiB are taken for them".into());
+        }
         let (named, linux_attributes) = (beside.streams(), linux_places(&beside));
         let mut source = Self {
             path: spot.path.clone(),
@@ -166,6 +173,7 @@ impl DirectorySource {
             linux_attributes,
             last: Mutex::default(),
             link,
+            hidden_holes,
             losses,
             notes,
         };
@@ -185,7 +193,7 @@ impl DirectorySource {
             return Ok(());
         }
         let whole = Extent { offset: 0, len: head.size };
-        let has_holes = self.native_extent(0)? != Some(whole);
+        let has_holes = self.hidden_holes || self.native_extent(0)? != Some(whole);
         let told = self.beside.head().is_some_and(|head| head.flags.contains(StreamFlags::SPARSE));
         let told_attributes = self.beside.head().is_some_and(|head| head.attributes.is_some());
         if let Some(head) = &mut self.unnamed {
@@ -199,17 +207,15 @@ impl DirectorySource {
         Ok(())
     }
 
-    /// The next range that the file system has allocated.
+    /// The next range of the unnamed stream that is no hole.
     fn native_extent(&self, from: u64) -> Result<Option<Extent>> {
-        let fault = |error| Error::io("looking for holes", error).at_offset(from);
         let fd = self.content()?;
-        let offset = match rustix::fs::seek(fd, SeekFrom::Data(from)) {
-            Ok(offset) => offset,
-            Err(Errno::NXIO) => return Ok(None),
-            Err(error) => return Err(fault(error)),
-        };
-        let end = rustix::fs::seek(fd, SeekFrom::Hole(offset)).map_err(fault)?;
-        Ok(Some(Extent { offset, len: end.saturating_sub(offset) }).filter(|extent| extent.len > 0))
+        match &self.unnamed {
+            Some(head) if self.hidden_holes => holes::next_by_zeros(from, head.size, |offset, buffer| {
+                read_at(fd, offset, buffer).map_err(|error| Error::io("reading the content", error))
+            }),
+            _ => holes::next_native(fd, from),
+        }
     }
 
     fn content(&self) -> Result<&OwnedFd> {

@@ -15,15 +15,11 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::host::holes;
 use crate::host::node::{Node, Spot, read_at, read_bytes};
 use crate::host::ntfs3g::{self, Ntfs3gMount, StreamsInterface};
 use crate::report::{FileReport, LossKind};
 use crate::source::{Facet, FileSource};
-
-/// NTFS makes holes in units of this many bytes.
-const HOLE_UNIT: u64 = 65_536;
-/// Bytes read at a time when holes are looked for.
-const SCAN: usize = 1 << 20;
 
 /// Reads a file or directory on an ntfs-3g mount, as far as the mount shows it.
 ///
@@ -329,27 +325,8 @@ impl FileSource for Ntfs3gSource {
         if head.extents == Extents::All {
             return Ok((from < head.size).then(|| Extent { offset: from, len: head.size - from }));
         }
-        // ntfs-3g gives no map of holes: a unit of zeros is taken for one.
-        let mut buffer = vec![0; SCAN];
-        let mut begin = None;
-        let mut at = from - from % HOLE_UNIT;
-        loop {
-            let got = self.read_at(stream, at, &mut buffer)?;
-            for unit in buffer.get(..got).unwrap_or_default().chunks(HOLE_UNIT as usize) {
-                let zero = is_zero(unit);
-                match begin {
-                    None if !zero => begin = Some(at.max(from)),
-                    Some(begin) if zero => return Ok(Some(Extent { offset: begin, len: at - begin })),
-                    _ => {}
-                }
-                at += unit.len() as u64;
-            }
-            if got < buffer.len() {
-                let extent =
-                    begin.map(|begin| Extent { offset: begin, len: at.min(head.size).saturating_sub(begin) });
-                return Ok(extent.filter(|extent| extent.len > 0));
-            }
-        }
+        // ntfs-3g gives no map of holes.
+        holes::next_by_zeros(from, head.size, |offset, buffer| self.read_at(stream, offset, buffer))
     }
 
     fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
@@ -370,7 +347,7 @@ impl FileSource for Ntfs3gSource {
             let name = stream.head.name.as_ref();
             if stream.head.extents == Extents::Unknown {
                 report.note(name, "ntfs-3g shows no holes: runs of zeros of 64 KiB are taken for them");
-            } else if name.is_some() && stream.head.size >= HOLE_UNIT {
+            } else if name.is_some() && stream.head.size >= holes::UNIT {
                 report
                     .note(name, "ntfs-3g does not say whether a named stream has holes: they come as zeros");
             }
@@ -396,9 +373,4 @@ pub(crate) fn read_attributes(node: &Node) -> Result<FileAttributes> {
 fn interix_device(magic: [u8; 8], device: u64) -> Vec<u8> {
     let (major, minor) = (u64::from(rustix::fs::major(device)), u64::from(rustix::fs::minor(device)));
     [magic, major.to_le_bytes(), minor.to_le_bytes()].concat()
-}
-
-fn is_zero(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<16>();
-    words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
 }

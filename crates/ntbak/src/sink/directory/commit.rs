@@ -16,10 +16,11 @@ use ntbak_wire::samba::stream;
 use ntbak_wire::side::{LinuxOwner, SideHead};
 use ntbak_wire::stream::StreamName;
 use ntbak_wire::{FileAttributes, FileTime, Win32Error};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid};
 
 use super::DirectorySink;
 use crate::error::{Error, Result};
+use crate::host::holes;
 use crate::host::node::Node;
 use crate::host::samba_writer::DialectWriter;
 use crate::host::side::{SideFile, remove};
@@ -178,6 +179,8 @@ impl DirectorySink {
             head.flags = unnamed.flags;
             let known = !unnamed.amend && unnamed.vdl < unnamed.size;
             head.vdl = known.then_some(unnamed.vdl);
+            head.hidden_holes =
+                self.has_holes && unnamed.flags.contains(StreamFlags::SPARSE) && hides_holes(node);
         }
         Ok(head)
     }
@@ -295,6 +298,16 @@ pub(super) fn copy_side(
     let mut writer = SideWriter::new(dir)?;
     writer.append_side(from, owner)?;
     writer.publish(name)
+}
+
+/// Whether the file system shows a file, which has holes, as one range.
+fn hides_holes(node: &Node) -> bool {
+    let whole = |fd: OwnedFd| {
+        let stat = rustix::fs::fstat(&fd).ok()?;
+        let first = holes::next_native(&fd, 0).ok()??;
+        Some(first.offset == 0 && first.len == size(&stat))
+    };
+    node.open_content(OFlags::RDONLY).ok().and_then(whole).unwrap_or(false)
 }
 
 fn timespec(time: Option<FileTime>) -> Timespec {

@@ -48,6 +48,8 @@ pub struct DirectorySink {
     /// The unnamed stream, if it was written.
     unnamed: Option<StreamHead>,
     content: Option<ContentWriter>,
+    /// Not all of it was written.
+    has_holes: bool,
     small: BTreeMap<SmallKind, Vec<u8>>,
     linux_attributes: Vec<(Vec<u8>, Vec<u8>)>,
     /// The name that the file was to have, when its directory cannot hold that.
@@ -115,6 +117,7 @@ impl DirectorySink {
             info: None,
             unnamed: None,
             content: None,
+            has_holes: false,
             small: BTreeMap::new(),
             linux_attributes: Vec::new(),
             true_name: None,
@@ -235,7 +238,7 @@ impl FileSink for DirectorySink {
             Record::Block(_) if self.content.is_some() => {}
             Record::Block(extent) => streams.block(*extent, &home)?,
             Record::EndStream { size } => match self.content.take() {
-                Some(content) => drop(content.finish(*size)?),
+                Some(content) => self.has_holes = content.finish(*size)?.has_holes,
                 None => streams.end(*size, &home)?,
             },
             _ => {}
