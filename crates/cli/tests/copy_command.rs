@@ -243,6 +243,9 @@ fn info_says_what_there_is_in_text_and_json() {
     assert_eq!(json["streams"][0]["name"], "");
     assert_eq!(json["streams"][2]["size"], 1_u64 << 41);
     assert_eq!(info(dir.path())["type"], "dir");
+    // What goes where in this place.
+    assert!(text.contains("user.DOSATTRIB") && text.contains("in side file"), "{text}");
+    assert!(json["place"]["in_side_file"].as_str().unwrap().contains("change time"));
     ntbak(args([&"info", &dir.path().join("gone")])).expect(1).says("gone");
 }
 

@@ -39,6 +39,7 @@ pub mod win32;
 pub use backup_stream::{BackupReader, ReadRights, SecurityAccess, Seek};
 pub use capability::{Capabilities, Facts};
 pub use error::{Cause, Error, Result};
+pub use host::linux::{LinuxFileSystem, LinuxKind};
 pub use host::ntfs3g::{Ntfs3gMount, StreamsInterface};
 pub use report::{Collected, FileReport, Loss, LossKind, Note, Report};
 pub use restore::{Restore, Unheld, copy};

@@ -7,6 +7,7 @@ use ntbak_wire::Win32Error;
 use crate::capability::Capabilities;
 use crate::error::{Error, Result};
 use crate::host::escape;
+use crate::host::linux::LinuxFileSystem;
 use crate::host::node::{Node, Spot};
 use crate::host::ntfs3g::Ntfs3gMount;
 use crate::sink::{DirectorySink, FileSink, Ntfs3gSink, directory_capabilities};
@@ -19,7 +20,7 @@ pub enum Place {
     /// A volume mounted by ntfs-3g.
     Ntfs3g(Ntfs3gMount),
     /// Any other file system.
-    Directory,
+    Directory(LinuxFileSystem),
 }
 
 impl Place {
@@ -41,7 +42,12 @@ impl Place {
             Ok(node) => Ntfs3gMount::probe(&node, &around),
             Err(_) => Ntfs3gMount::probe(&around, &around),
         };
-        Ok(mount.map_err(at_path)?.map_or(Self::Directory, Self::Ntfs3g))
+        if let Some(mount) = mount.map_err(at_path)? {
+            return Ok(Self::Ntfs3g(mount));
+        }
+        let node = Node::open(&spot.dir, &spot.name).ok().filter(Node::is_directory);
+        let around = node.as_ref().unwrap_or(&around);
+        Ok(Self::Directory(LinuxFileSystem::probe(around).map_err(at_path)?))
     }
 
     /// What a file or directory can hold there.
@@ -49,7 +55,7 @@ impl Place {
     pub fn capabilities(&self, directory: bool) -> Capabilities {
         match self {
             Self::Ntfs3g(mount) => mount.capabilities(directory),
-            Self::Directory => directory_capabilities(),
+            Self::Directory(_) => directory_capabilities(),
         }
     }
 }
@@ -62,7 +68,7 @@ pub fn open(path: &Path) -> Result<Box<dyn FileSource>> {
     let mut spot = Spot::of(path)?;
     Ok(match Place::of_spot(&spot)? {
         Place::Ntfs3g(mount) => Box::new(Ntfs3gSource::open(spot, &mount)?),
-        Place::Directory => {
+        Place::Directory(_) => {
             escape::find(&mut spot);
             Box::new(DirectorySource::open(&spot)?)
         }
@@ -86,7 +92,7 @@ pub fn stage(path: &Path, directory: bool) -> Result<Box<dyn FileSink>> {
     }
     Ok(match Place::of_spot(&spot)? {
         Place::Ntfs3g(mount) => Box::new(Ntfs3gSink::stage(spot, &mount, directory)?),
-        Place::Directory => Box::new(DirectorySink::stage(spot, directory)?),
+        Place::Directory(_) => Box::new(DirectorySink::stage(spot, directory)?),
     })
 }
 
@@ -98,7 +104,7 @@ pub fn in_place(path: &Path) -> Result<Box<dyn FileSink>> {
     let mut spot = Spot::of(path)?;
     Ok(match Place::of_spot(&spot)? {
         Place::Ntfs3g(mount) => Box::new(Ntfs3gSink::in_place(spot, &mount)?),
-        Place::Directory => {
+        Place::Directory(_) => {
             escape::find(&mut spot);
             Box::new(DirectorySink::in_place(spot)?)
         }
@@ -116,7 +122,7 @@ pub(crate) fn overwrite(path: &Path) -> Result<()> {
     let spot = Spot::of(path)?;
     match Place::of_spot(&spot)? {
         Place::Ntfs3g(mount) => Ntfs3gSink::clear(&spot, &mount, &streams)?,
-        Place::Directory => DirectorySink::clear(&spot)?,
+        Place::Directory(_) => DirectorySink::clear(&spot)?,
     }
     std::fs::OpenOptions::new()
         .write(true)

@@ -23,6 +23,8 @@ use tempfile::tempdir;
 mod corners;
 #[path = "directory/helpers.rs"]
 mod helpers;
+#[path = "directory/linux.rs"]
+mod linux;
 
 use helpers::*;
 
@@ -44,7 +46,7 @@ fn a_rich_file_keeps_every_fact() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_file_comes_back_with_every_fact(first in any_file(), second in any_file(), name in any_file_name()) {

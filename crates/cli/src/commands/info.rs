@@ -38,7 +38,8 @@ fn place_name(place: &Place) -> String {
         Place::Ntfs3g(mount) => {
             format!("NTFS, mounted by ntfs-3g (streams_interface={})", mount.streams.name())
         }
-        _ => "Linux directory, with side files".to_owned(),
+        Place::Directory(linux) => format!("Linux directory ({}), with side files", linux.kind.name()),
+        _ => "a place that is not known".to_owned(),
     }
 }
 
@@ -88,6 +89,10 @@ fn describe(
     for (index, (fact, name)) in missing.into_iter().enumerate() {
         let label = if index == 0 { "not kept here" } else { "" };
         line(label, format!("{name}: {}", capabilities.why_not(fact)));
+    }
+    if let Place::Directory(linux) = place {
+        line("in attributes", linux.in_attributes());
+        line("in side file", linux.in_side_file().to_owned());
     }
     if let Place::Ntfs3g(mount) = place {
         for advice in mount.advice() {
@@ -175,6 +180,11 @@ fn describe_json(
     let mut where_ = json!({ "kind": place_name(place), "keeps": held });
     if let Place::Ntfs3g(mount) = place {
         member::put(&mut where_, "streams_interface", mount.streams.name().into());
+    }
+    if let Place::Directory(linux) = place {
+        member::put(&mut where_, "file_system", linux.kind.name().into());
+        member::put(&mut where_, "in_attributes", linux.in_attributes().into());
+        member::put(&mut where_, "in_side_file", linux.in_side_file().into());
     }
     member::put(&mut object, "place", where_);
     Ok(object)

@@ -61,7 +61,9 @@ impl Beside {
             SmallKind::Reparse => self.samba.reparse.as_deref(),
             _ => None,
         };
-        if let Some(here) = here {
+        // Such a file system has a descriptor for every file: one beside it is there because it could not be set.
+        let told = self.samba.own.is_some() && self.has_told(kind);
+        if let Some(here) = here.filter(|_| !told) {
             return Ok(Some(Cow::Borrowed(here)));
         }
         let told = self.side.as_ref().map_or(Ok(None), |side| side.small(kind))?;
@@ -77,8 +79,12 @@ impl Beside {
 
     /// Whether the file has a reparse buffer, in either place.
     pub(crate) fn has_reparse_point(&self) -> bool {
-        let mut small = self.side.iter().flat_map(|side| &side.small);
-        self.samba.reparse.is_some() || small.any(|(kind, _)| *kind == SmallKind::Reparse)
+        self.samba.reparse.is_some() || self.has_told(SmallKind::Reparse)
+    }
+
+    /// Whether the side file has such a payload.
+    fn has_told(&self, kind: SmallKind) -> bool {
+        self.side.iter().flat_map(|side| &side.small).any(|(told, _)| *told == kind)
     }
 
     /// The named streams of both places; one that is in both is that in the attribute.

@@ -6,6 +6,7 @@ use ntbak_wire::record::{Extents, StreamFlags, StreamHead};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::host::holes;
 
 /// Writes one stream. Holes are what is never written; a stream that replaces another begins anew, whatever was there.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct ContentWriter {
     len: u64,
     /// Where the highest byte written ends.
     high: u64,
+    /// The longest range so far that was passed over.
+    gap: u64,
     /// Bytes written, overlaps counted twice.
     written: u64,
 }
@@ -28,7 +31,7 @@ pub(crate) struct ContentWriter {
 pub(crate) struct Finished {
     /// It came in blocks, as a sparse stream does, but they leave no hole.
     pub(crate) sparse_without_hole: bool,
-    /// Some of it was never written.
+    /// It has a hole of the size that NTFS makes holes of.
     pub(crate) has_holes: bool,
 }
 
@@ -47,7 +50,7 @@ impl ContentWriter {
             len = 0;
         }
         let sparse = head.flags.contains(StreamFlags::SPARSE);
-        Ok(Self { fd, dense, amend: head.amend, sparse, len, high: 0, written: 0 })
+        Ok(Self { fd, dense, amend: head.amend, sparse, len, high: 0, gap: 0, written: 0 })
     }
 
     pub(crate) fn write(&mut self, offset: u64, data: &[u8]) -> Result<()> {
@@ -56,6 +59,7 @@ impl ContentWriter {
         }
         write_all(self.fd.as_fd(), offset, data)?;
         let end = offset + data.len() as u64;
+        self.gap = self.gap.max(offset.saturating_sub(self.high));
         self.high = self.high.max(end);
         self.len = self.len.max(end);
         self.written += data.len() as u64;
@@ -72,7 +76,7 @@ impl ContentWriter {
             truncate(&self.fd, size)?;
         }
         Ok(Finished {
-            has_holes: self.sparse && !self.dense && self.written < size,
+            has_holes: self.sparse && !self.dense && self.gap.max(size - self.high.min(size)) >= holes::UNIT,
             sparse_without_hole: self.sparse && !self.dense && !self.amend && self.written >= size,
         })
     }

@@ -4,6 +4,7 @@ pub(crate) mod beside;
 pub(crate) mod content;
 pub(crate) mod escape;
 pub(crate) mod holes;
+pub(crate) mod linux;
 pub(crate) mod node;
 pub(crate) mod ntfs3g;
 pub(crate) mod samba;

@@ -57,7 +57,9 @@ impl Node {
     pub(crate) fn xattr(&self, name: impl AsRef<OsStr>) -> rustix::io::Result<Option<Vec<u8>>> {
         // One buffer that is always large enough: ntfs-3g answers EIO, or a size alone, where it is not.
         let mut value = vec![0; MAX_XATTR];
-        match rustix::fs::getxattr(&self.proc, name.as_ref(), &mut value[..]) {
+        #[cfg(test)]
+        let name = fault::place(name.as_ref());
+        match rustix::fs::getxattr(&self.proc, name.as_ref() as &OsStr, &mut value[..]) {
             Ok(len) => {
                 value.truncate(len);
                 value.shrink_to_fit();
@@ -70,14 +72,20 @@ impl Node {
 
     pub(crate) fn set_xattr(&self, name: impl AsRef<OsStr>, value: &[u8]) -> rustix::io::Result<()> {
         #[cfg(test)]
-        fault::strike()?;
-        rustix::fs::setxattr(&self.proc, name.as_ref(), value, XattrFlags::empty())
+        let name = {
+            fault::strike()?;
+            fault::place(name.as_ref())
+        };
+        rustix::fs::setxattr(&self.proc, name.as_ref() as &OsStr, value, XattrFlags::empty())
     }
 
     pub(crate) fn remove_xattr(&self, name: impl AsRef<OsStr>) -> rustix::io::Result<()> {
         #[cfg(test)]
-        fault::strike()?;
-        rustix::fs::removexattr(&self.proc, name.as_ref())
+        let name = {
+            fault::strike()?;
+            fault::place(name.as_ref())
+        };
+        rustix::fs::removexattr(&self.proc, name.as_ref() as &OsStr)
     }
 
     /// The names of its extended attributes, as far as the file system lists them.
@@ -87,7 +95,10 @@ impl Node {
         let len = rustix::fs::listxattr(&self.proc, &mut names[..])?;
         names.truncate(len);
         let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-        Ok(names.map(|name| OsString::from_vec(name.to_vec())).collect())
+        let names = names.map(|name| OsString::from_vec(name.to_vec())).collect();
+        #[cfg(test)]
+        let names = fault::listed(names);
+        Ok(names)
     }
 
     /// Where a symbolic link leads.
@@ -170,13 +181,43 @@ pub(crate) mod fault {
 
     use rustix::io::Errno;
 
+    use super::{OsStr, OsString};
+    use crate::host::linux::LinuxKind;
+
     thread_local! {
+        static PRETENDED: RefCell<Option<LinuxKind>> = const { RefCell::new(None) };
         static PLAN: RefCell<Vec<Option<Errno>>> = const { RefCell::new(Vec::new()) };
     }
 
     /// What the next changes on this thread answer, the last one first; behind them all is well.
     pub(crate) fn plan(answers: Vec<Option<Errno>>) {
         PLAN.set(answers);
+    }
+
+    /// Takes every file system for this one, whose attributes in the `system` namespace are then in the `user` one.
+    pub(crate) fn pretend(kind: Option<LinuxKind>) {
+        PRETENDED.set(kind);
+    }
+
+    pub(crate) fn pretended() -> Option<LinuxKind> {
+        PRETENDED.with_borrow(|kind| *kind)
+    }
+
+    /// Where an attribute is while another file system is pretended.
+    pub(super) fn place(name: &OsStr) -> OsString {
+        match pretended() {
+            Some(_) => [OsStr::new("user.pretended."), name].into_iter().collect(),
+            None => name.to_owned(),
+        }
+    }
+
+    /// The names in a list while another file system is pretended: it lists EAs only.
+    pub(super) fn listed(names: Vec<OsString>) -> Vec<OsString> {
+        if pretended().is_none() {
+            return names;
+        }
+        let text = names.iter().filter_map(|name| name.to_str()?.strip_prefix("user.pretended."));
+        text.filter(|name| !name.starts_with("system.")).map(OsString::from).collect()
     }
 
     pub(super) fn strike() -> rustix::io::Result<()> {

@@ -8,9 +8,11 @@ use ntbak_wire::samba::dosattrib::{self, DosAttrib};
 use ntbak_wire::samba::ntacl::{self, NtAcl};
 use ntbak_wire::samba::{self, stream};
 use ntbak_wire::stream::StreamName;
+use ntbak_wire::{FileAttributes, FileTime};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::host::linux::{LinuxKind, Own};
 use crate::host::node::Node;
 
 /// The facts of one file that are in extended attributes.
@@ -28,6 +30,8 @@ pub(crate) struct Dialect {
     pub(crate) foreign: Vec<OsString>,
     /// Attributes with the descriptor; there can be two.
     pub(crate) acls: Vec<OsString>,
+    /// The file system has facts of Windows itself, in attributes of its own.
+    pub(crate) own: Option<Own>,
     /// Attributes of the dialect that cannot be read, and why.
     pub(crate) unreadable: Vec<(OsString, String)>,
 }
@@ -52,13 +56,40 @@ impl Dialect {
         };
         // File systems list them in the order of chance.
         names.sort();
-        let mut dialect = Self::default();
+        let mut dialect = Self { own: LinuxKind::of(node).own(), ..Self::default() };
+        if let Some(own) = dialect.own {
+            dialect.take_own(node, &own, names);
+            return Ok(dialect);
+        }
         for name in names {
             if let Err(why) = dialect.take(node, &name)? {
                 dialect.unreadable.push((name, why));
             }
         }
         Ok(dialect)
+    }
+
+    /// Takes what a file system of Windows' own shows; of its attributes only EAs are in the list of `names`.
+    fn take_own(&mut self, node: &Node, own: &Own, names: Vec<OsString>) {
+        let value = |name: &str| node.xattr(name).ok().flatten().filter(|value| !value.is_empty());
+        self.security = own.security.iter().find_map(|name| value(name));
+        let number = |name: &str| value(name)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
+        self.attrib.attributes = number(own.attributes).map(FileAttributes::from_bits_retain);
+        self.attrib.created = own
+            .created
+            .and_then(|name| value(name)?.first_chunk().map(|bytes| FileTime(i64::from_ne_bytes(*bytes))));
+        for name in names {
+            let bare = name.as_bytes().strip_prefix(own.ea_prefix.as_bytes());
+            let Some(bare) = bare.filter(|bare| !bare.starts_with(b"system.") && !bare.starts_with(b"cifs."))
+            else {
+                continue;
+            };
+            match node.xattr(&name) {
+                Ok(Some(value)) => self.eas.push(Ea::new(0, bare.to_vec(), value)),
+                Ok(None) => {}
+                Err(error) => self.unreadable.push((name.clone(), error.to_string())),
+            }
+        }
     }
 
     /// Takes one attribute; `Err` inside says why it cannot be.

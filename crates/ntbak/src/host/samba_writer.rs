@@ -59,12 +59,23 @@ impl<'a> DialectWriter<'a> {
         taken
     }
 
+    /// Whether the file system has facts of Windows itself.
+    pub(crate) fn has_own(&self) -> bool {
+        self.before.own.is_some()
+    }
+
     /// What the attribute with attributes and creation time has said.
     pub(crate) fn before_attrib(&self) -> DosAttrib {
         self.before.attrib
     }
 
     pub(crate) fn attrib(&mut self, attrib: DosAttrib) -> bool {
+        if let Some(own) = self.before.own {
+            let attributes = attrib.attributes.unwrap_or_default().bits().to_ne_bytes();
+            let created = own.created.zip(attrib.created);
+            return self.set(own.attributes.as_ref(), &attributes)
+                && created.is_none_or(|(name, time)| self.set(name.as_ref(), &time.0.to_ne_bytes()));
+        }
         if self.before.attrib != DosAttrib::default() {
             self.stale.insert(dosattrib::NAME.into());
         }
@@ -73,6 +84,9 @@ impl<'a> DialectWriter<'a> {
 
     /// The descriptor: where smbd believes it, or, without the privilege for that, where smbd can be told to look.
     pub(crate) fn security(&mut self, security: &[u8]) -> bool {
+        if let Some(own) = self.before.own {
+            return own.security.first().is_some_and(|name| self.set(name.as_ref(), security));
+        }
         self.stale.extend(self.before.acls.iter().cloned());
         let value = NtAcl::build(security).ok();
         let value = value.filter(|value| NtAcl::parse(value).is_ok_and(|acl| acl.security == security));
@@ -84,12 +98,13 @@ impl<'a> DialectWriter<'a> {
         if self.before.reparse.is_some() {
             self.stale.insert(samba::REPARSE.into());
         }
-        !buffer.is_empty() && self.set(samba::REPARSE.as_ref(), buffer)
+        !buffer.is_empty() && !self.has_own() && self.set(samba::REPARSE.as_ref(), buffer)
     }
 
     /// All EAs of the file; those that it has had and that are not in `list` go.
     pub(crate) fn eas(&mut self, list: &[u8]) -> Result<WrittenEas> {
-        let attribute = |name: &[u8]| OsString::from_vec([samba::USER.as_bytes(), name].concat());
+        let prefix = self.before.own.map_or(samba::USER, |own| own.ea_prefix);
+        let attribute = |name: &[u8]| OsString::from_vec([prefix.as_bytes(), name].concat());
         self.stale.extend(self.before.eas.iter().map(|ea| attribute(&ea.name)));
         let list = ea::parse_full(list)?.to_vec();
         let mut here = Dialect::default();
@@ -121,6 +136,7 @@ impl<'a> DialectWriter<'a> {
             stream::stream_of(&attribute).as_ref() == Some(name) && std::str::from_utf8(&attribute).is_ok();
         self.forget_stream(&StreamKey::of(Some(name)));
         known
+            && !self.has_own()
             && content.len() <= MAX_STREAM
             && self.set(OsStr::from_bytes(&attribute), &stream::build(content))
     }

@@ -340,6 +340,9 @@ fn tell_dialect(samba: &Dialect, losses: &mut Vec<(LossKind, String)>, notes: &m
                 .into(),
         );
     }
+    if samba.own.is_some() {
+        notes.push("this file system shows no named streams, reparse points and object ids: read the volume with ntfs-3g, or its image".into());
+    }
     for (name, why) in &samba.unreadable {
         losses.push((LossKind::Attribute, format!("the attribute {} cannot be read: {why}", name.display())));
     }

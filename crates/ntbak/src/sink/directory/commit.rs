@@ -21,17 +21,19 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTI
 use super::DirectorySink;
 use crate::error::{Error, Result};
 use crate::host::holes;
+use crate::host::linux::LinuxKind;
 use crate::host::node::Node;
 use crate::host::samba_writer::DialectWriter;
 use crate::host::side::{SideFile, remove};
 use crate::host::side_writer::SideWriter;
 use crate::host::target::Target;
 use crate::memory::StreamKey;
+use crate::report::{FileReport, LossKind};
 use crate::source::{modified, size};
 
 impl DirectorySink {
     /// Everything but the name of a staged file.
-    pub(super) fn finish(&mut self) -> Result<()> {
+    pub(super) fn finish(&mut self, report: Option<&FileReport<'_>>) -> Result<()> {
         self.finished = true;
         self.content = None;
         self.refuse_directory_there()?;
@@ -41,13 +43,15 @@ impl DirectorySink {
         let linux_attributes = self.set_linux_attributes(&node);
         // Times before the side file, which remembers them. Its making changes those of a directory, so then once more.
         self.set_times()?;
+        tell_linux(linux, &linux_attributes, report);
         let mut head = self.side_head(&node)?;
         if self.info.is_some() {
             (head.linux, head.linux_attributes) = (linux, linux_attributes);
         }
-        let before = std::mem::take(&mut self.before);
+        let mut before = std::mem::take(&mut self.before);
+        before.samba.own = LinuxKind::of(&node).own();
         let mut writer = DialectWriter::new(&node, &before.samba);
-        self.write_attributes(&node, &mut writer, &mut head)?;
+        self.write_attributes(&node, &mut writer, &mut head, report)?;
         self.write_side(head, before.side.as_ref())?;
         writer.finish()?;
         if self.directory && !self.is_symlink {
@@ -191,6 +195,7 @@ impl DirectorySink {
         node: &Node,
         writer: &mut DialectWriter<'_>,
         head: &mut SideHead,
+        report: Option<&FileReport<'_>>,
     ) -> Result<()> {
         let regular =
             node.stat().is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
@@ -202,7 +207,12 @@ impl DirectorySink {
         match &self.info {
             Some(info) => {
                 let FileInfo { attributes, times, .. } = info;
-                writer.attrib(DosAttrib { attributes: Some(*attributes), created: times.created });
+                let attrib = DosAttrib { attributes: Some(*attributes), created: times.created };
+                // The side file has them too; but where every file has some of its own, those are read.
+                if let (false, true, Some(report)) = (writer.attrib(attrib), writer.has_own(), report) {
+                    let why = "the file system does not take attributes or creation time";
+                    report.loss(LossKind::Attribute, why);
+                }
             }
             // smbd looks for the buffer only where the attribute says that there is one.
             None if in_attribute => {
@@ -298,6 +308,23 @@ pub(super) fn copy_side(
     let mut writer = SideWriter::new(dir)?;
     writer.append_side(from, owner)?;
     writer.publish(name)
+}
+
+/// Says what of Linux' own facts is only in the side file.
+fn tell_linux(
+    owner: Option<(LinuxOwner, LinuxOwner)>,
+    attributes: &[(Vec<u8>, Vec<u8>)],
+    report: Option<&FileReport<'_>>,
+) {
+    let Some(report) = report else { return };
+    if let Some((wanted, got)) = owner {
+        let text = |LinuxOwner { mode, user, group }| format!("{mode:04o} {user}:{group}");
+        let what = format!("mode and owner are {} here; the side file keeps {}", text(got), text(wanted));
+        report.note(None, what);
+    }
+    for (name, _) in attributes {
+        report.note(None, format!("{} is kept in the side file, and not set", name.escape_ascii()));
+    }
 }
 
 /// Whether the file system shows a file, which has holes, as one range.

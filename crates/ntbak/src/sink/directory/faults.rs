@@ -1,15 +1,18 @@
 //! Extended attributes that cannot be set: what they would have held is elsewhere, or the caller hears of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use ntbak_wire::FileAttributes;
 use ntbak_wire::stream::StreamId;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rustix::io::Errno;
 use tempfile::tempdir;
 
-use crate::host::node::fault;
+use crate::host::linux::LinuxKind;
+use crate::host::node::{Spot, fault};
 use crate::memory::{MemoryFile, SharedFile, StreamKey};
 use crate::place;
+use crate::report::LossKind;
 use crate::sink::MemorySink;
 use crate::source::MemorySource;
 
@@ -90,4 +93,39 @@ fn a_stream_that_grows_leaves_its_attribute() {
     let large = [header(StreamId::AlternateData, false, 100_000, Some("a")), vec![b'x'; 100_000]].concat();
     write_stream(place::in_place(&path).unwrap(), &large, 1 << 16).unwrap();
     assert_eq!(load(&path).stream(Some(&stream_name("a"))).unwrap().size, 100_000);
+}
+
+/// File systems of Windows' own, which are not on this machine: their attributes as the kernel documents them.
+#[test]
+fn ntfs3_and_cifs_have_attributes_of_their_own() {
+    for (kind, security, attributes) in [
+        (LinuxKind::Ntfs3, "system.ntfs_security", "system.ntfs_attrib"),
+        (LinuxKind::Cifs, "system.smb3_ntsd_full", "user.cifs.dosattrib"),
+    ] {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("f");
+        fault::pretend(Some(kind));
+        let told = store(&rich(), &path);
+        assert_eq!(told.losses(), []);
+        let node = Spot::of(&path).unwrap().node().unwrap();
+        assert_eq!(node.xattr(security).unwrap(), rich().security);
+        let bits = rich().info.attributes.bits().to_ne_bytes().to_vec();
+        assert_eq!(node.xattr(attributes).unwrap(), Some(bits));
+        let (file, told) = try_load(&path).unwrap();
+        assert_eq!((told.losses(), told.notes().len()), (vec![], 1));
+        assert_same(&file, &rich());
+        // Changed there, by whoever.
+        let hidden = FileAttributes::SYSTEM.bits().to_ne_bytes();
+        node.set_xattr(attributes, &hidden).unwrap();
+        let now = try_load(&path).unwrap().0.info.attributes;
+        assert!(now.contains(FileAttributes::SYSTEM) && !now.contains(FileAttributes::HIDDEN));
+        // A descriptor that it does not take is in the side file, and counts.
+        fault::plan([vec![Some(Errno::PERM); 20]].concat());
+        let told = store(&rich(), &path);
+        fault::plan(Vec::new());
+        let kinds: Vec<_> = told.losses().iter().map(|loss| loss.kind).collect();
+        assert_eq!(kinds, [LossKind::Attribute]);
+        assert_eq!(try_load(&path).unwrap().0.security, rich().security);
+        fault::pretend(None);
+    }
 }

@@ -106,7 +106,7 @@ impl DirectorySink {
             sink.streams.names.insert(StreamKey::of(head.and_then(|head| head.name).as_ref()));
         }
         sink.small.insert(SmallKind::Ea, Vec::new());
-        sink.finish()
+        sink.finish(None)
     }
 
     fn new(target: Target, directory: bool) -> Self {
@@ -257,7 +257,7 @@ impl FileSink for DirectorySink {
 
     fn commit(mut self: Box<Self>, report: &FileReport<'_>) -> Result<()> {
         if !self.finished {
-            self.finish()?;
+            self.finish(Some(report))?;
         }
         if let Some(name) = &self.true_name {
             let here = self.target.spot().name.display();
@@ -277,7 +277,7 @@ impl Drop for DirectorySink {
     fn drop(&mut self) {
         if !self.finished && !self.target.is_staged() {
             // There is nobody to tell.
-            let _ = self.finish();
+            let _ = self.finish(None);
         }
     }
 }
