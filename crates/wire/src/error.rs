@@ -47,6 +47,10 @@ pub enum Format {
     NtAcl,
     /// Samba's `user.DOSATTRIB`.
     DosAttrib,
+    /// The EFS raw export format.
+    EfsRaw,
+    /// EFS metadata: the `$EFS` attribute.
+    EfsMetadata,
 }
 
 /// What is wrong at the place of an [`Error`].
@@ -78,6 +82,16 @@ pub enum Problem {
     Unsupported {
         /// What it is.
         what: &'static str,
+    },
+    /// Something to be written that its format has no room for.
+    #[error("{what} would have {size} bytes, at most {limit} fit")]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// The size it would have.
+        size: u64,
+        /// The most that fits.
+        limit: u64,
     },
     /// A name that its format does not allow.
     #[error("{what}: {why}")]
@@ -134,7 +148,16 @@ impl Error {
     #[must_use]
     pub fn win32(&self) -> Win32Error {
         match (self.format, &self.problem) {
+            (Format::EfsRaw | Format::EfsMetadata, Problem::Unsupported { .. }) => {
+                Win32Error::EFS_VERSION_NOT_SUPPORT
+            }
+            (Format::EfsRaw | Format::EfsMetadata, Problem::TooLarge { .. }) => {
+                Win32Error::EFS_ALG_BLOB_TOO_BIG
+            }
+            // The only number whose text is made for it; [MS-EFSR] 2.2.3 says to abort and gives none.
+            (Format::EfsRaw | Format::EfsMetadata, _) => Win32Error::NOT_EXPORT_FORMAT,
             (_, Problem::Unsupported { .. }) => Win32Error::NOT_SUPPORTED,
+            (_, Problem::TooLarge { .. }) => Win32Error::INVALID_PARAMETER,
             (Format::StreamName | Format::Name, _) => Win32Error::INVALID_NAME,
             (Format::Security | Format::Sddl, _) => Win32Error::INVALID_SECURITY_DESCR,
             (Format::EaList, Problem::Name { .. }) => Win32Error::INVALID_EA_NAME,
@@ -162,6 +185,8 @@ impl fmt::Display for Format {
             Self::SideFile => "side file",
             Self::NtAcl => "NTACL attribute",
             Self::DosAttrib => "DOSATTRIB attribute",
+            Self::EfsRaw => "EFS raw data",
+            Self::EfsMetadata => "EFS metadata",
         })
     }
 }

@@ -7,6 +7,7 @@ The byte formats of Windows backup, and nothing else: bytes in, values out, and 
 | [`security`] | security descriptors, ACLs, ACEs, SIDs, SDDL | \[MS-DTYP\] 2.4, 2.5.1 |
 | [`ea`] | extended attributes, as `FILE_FULL_EA_INFORMATION` and as on disk | \[MS-FSCC\] 2.4.16 |
 | [`reparse`] | reparse buffers, their tags, targets and names | \[MS-FSCC\] 2.1.2 |
+| [`efs`] | the EFS raw export format, and EFS metadata (`$EFS`) | \[MS-EFSR\] 2.2 |
 | [`object_id`], [`link`] | the payloads of `OBJECT_ID` and `LINK` streams | \[MS-FSCC\] 2.1.3 |
 | [`samba`] | how Samba keeps Windows' facts in extended attributes | Samba's IDL |
 | [`side`] | the side file, for what a Linux file system has no place for | this crate |
@@ -39,6 +40,7 @@ decoder.finish()?;
 
 pub mod attributes;
 pub mod ea;
+pub mod efs;
 pub mod error;
 pub mod filetime;
 pub mod link;

@@ -67,6 +67,20 @@ win32_errors! {
     INVALID_REPARSE_DATA = 4392, "the reparse buffer is not valid";
     REPARSE_TAG_INVALID = 4393, "the reparse tag is not valid";
     REPARSE_TAG_MISMATCH = 4394, "there is a reparse point with another tag";
+    ENCRYPTION_FAILED = 6000, "the file could not be encrypted";
+    DECRYPTION_FAILED = 6001, "the file could not be decrypted";
+    FILE_ENCRYPTED = 6002, "the file is encrypted, and no key at hand opens it";
+    NO_RECOVERY_POLICY = 6003, "there is no recovery policy";
+    NO_EFS = 6004, "there is no encrypting file system";
+    WRONG_EFS = 6005, "the file is encrypted for another encrypting file system";
+    NO_USER_KEYS = 6006, "there is no key for the encrypting file system";
+    FILE_NOT_ENCRYPTED = 6007, "the file is not encrypted";
+    NOT_EXPORT_FORMAT = 6008, "the data are not in the EFS export format";
+    FILE_READ_ONLY = 6009, "the file is read-only";
+    DIR_EFS_DISALLOWED = 6010, "encryption is disabled in the directory";
+    EFS_ALG_BLOB_TOO_BIG = 6013, "the EFS metadata are too large";
+    VOLUME_NOT_SUPPORT_EFS = 6014, "the volume does not support EFS";
+    EFS_VERSION_NOT_SUPPORT = 6016, "this version of EFS is not supported";
 }
 
 impl fmt::Display for Win32Error {
