@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use ntbak_wire::record::{Extent, Extents, FileInfo, Record, SmallKind, StreamFlags, StreamHead};
 use ntbak_wire::{FileAttributes, Win32Error};
 
+use crate::efs::ExportReader;
 use crate::error::{Error, Result};
 use crate::report::{FileReport, LossKind};
 use crate::source::{Facet, FileSource};
@@ -48,6 +49,7 @@ pub(crate) struct Walk(Turn);
 enum Turn {
     Small(SmallKind),
     Stream(usize),
+    ObjectId,
     /// In a stream of this size; blocks are asked for from this offset on.
     Content {
         index: usize,
@@ -76,6 +78,7 @@ impl Walk {
                 };
                 (Step::Small(kind), next)
             }
+            Turn::ObjectId => (Step::Small(SmallKind::ObjectId), Turn::End),
             Turn::Stream(index) => match source.stream(index)? {
                 None => (Step::Small(SmallKind::ObjectId), Turn::End),
                 Some(head) => {
@@ -155,6 +158,8 @@ pub struct FileRecords<'s> {
     /// The next of the extents of `head`, while a stream is read whose extents were found out first.
     known: Option<usize>,
     buffer: Vec<u8>,
+    /// The file is encrypted, and travels as it is stored.
+    raw: Option<ExportReader<'s>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -163,6 +168,8 @@ enum State {
     /// The attributes of Linux, from this number on.
     Linux(usize),
     Walk,
+    /// The raw export of an encrypted file, from this byte on; `None` before it has begun.
+    Raw(Option<u64>),
     /// Content that is still to be read, up to this end.
     Content {
         offset: u64,
@@ -183,14 +190,21 @@ impl<'s> FileRecords<'s> {
     /// The source cannot be read, or is encrypted.
     pub fn new(source: &'s dyn FileSource, options: BackupOptions, report: FileReport<'s>) -> Result<Self> {
         let info = source.info()?;
-        refuse_encrypted(&info)?;
-        if info.attributes.contains(FileAttributes::ENCRYPTED) {
-            report.loss(LossKind::Efs, "the directory's own encryption data is not read yet");
+        let encrypted = match info.attributes.contains(FileAttributes::ENCRYPTED) {
+            true => source.encrypted()?,
+            false => None,
+        };
+        if encrypted.is_none() {
+            refuse_encrypted(&info)?;
+            if info.attributes.contains(FileAttributes::ENCRYPTED) {
+                report.loss(LossKind::Efs, "the place does not give what EFS keeps of the directory");
+            }
         }
+        let raw = encrypted.map(ExportReader::new).transpose()?;
         source.remarks(Facet::All, &report)?;
         let head = StreamHead::plain(None, 0);
         let (walk, state, buffer) = (Walk::default(), State::Begin, Vec::new());
-        Ok(Self { source, report, options, walk, state, info, head, index: 0, known: None, buffer })
+        Ok(Self { source, report, options, walk, state, info, head, index: 0, known: None, buffer, raw })
     }
 
     /// Attributes, times and names of the file.
@@ -329,6 +343,28 @@ impl Records for FileRecords<'_> {
                     let data = self.buffer.get(..len).unwrap_or_default();
                     return Ok(Some(Record::Bytes { offset, data }));
                 }
+                State::Raw(None) => {
+                    self.state = State::Raw(Some(0));
+                    return Ok(Some(Record::EfsRaw { size: self.raw.as_ref().map(ExportReader::size) }));
+                }
+                State::Raw(Some(offset)) => {
+                    if self.report.to.cancelled() {
+                        return Err(Error::new(Win32Error::OPERATION_ABORTED, "cancelled"));
+                    }
+                    self.buffer.resize(CHUNK, 0);
+                    let got = self.raw.as_mut().map_or(Ok(0), |raw| raw.read(&mut self.buffer))?;
+                    if got == 0 {
+                        self.walk = Walk(Turn::ObjectId);
+                        self.state = State::Walk;
+                        return Ok(Some(Record::EndStream { size: offset }));
+                    }
+                    self.state = State::Raw(Some(offset + got as u64));
+                    let data = self.buffer.get(..got).unwrap_or_default();
+                    return Ok(Some(Record::Bytes { offset, data }));
+                }
+                State::Walk if self.raw.is_some() && self.walk.is_at_streams() => {
+                    self.state = State::Raw(None)
+                }
                 State::Walk if self.known.is_some() => return Ok(Some(self.next_known())),
                 State::Walk => match self.walk.next(self.source)? {
                     None => {
@@ -362,6 +398,11 @@ impl Records for FileRecords<'_> {
 }
 
 impl Walk {
+    /// Whether the data streams come next.
+    fn is_at_streams(self) -> bool {
+        matches!(self.0, Turn::Stream(0))
+    }
+
     /// Leaves the stream that has just begun.
     fn skip_stream(&mut self) {
         if let Turn::Content { index, .. } = self.0 {

@@ -25,6 +25,7 @@ extern crate self as ntbak;
 pub mod backup;
 mod backup_stream;
 mod capability;
+pub mod efs;
 mod error;
 mod host;
 pub mod memory;

@@ -23,6 +23,8 @@ pub struct MemoryFile {
     pub object_id: Option<ObjectId>,
     /// The data streams; a file has an unnamed one, a directory does not.
     pub streams: BTreeMap<StreamKey, MemoryStream>,
+    /// The raw export of an encrypted file, which then has no other streams.
+    pub efs_raw: Option<Vec<u8>>,
     /// Extended attributes of Linux that are no fact about a Windows file, by name.
     pub linux_attributes: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The paths of LINK streams that were written to it.

@@ -66,6 +66,14 @@ impl Restore {
                 report.loss(LossKind::LinuxAttribute, why);
                 return Ok(());
             }
+            Record::EfsRaw { .. } => {
+                let can = self.sink.can();
+                if !can.holds(Facts::EFS) {
+                    let why = format!("the file is encrypted: {}", can.why_not(Facts::EFS));
+                    return Err(Error::new(Win32Error::NOT_SUPPORTED, why));
+                }
+                (self.head, self.passing) = (StreamHead::plain(None, 0), false);
+            }
             Record::Stream(head) => {
                 self.head.clone_from(head);
                 // Whatever refuses the stream, its bytes must not go to the stream before it.

@@ -3,6 +3,7 @@ What travels between a source and a sink: one typed, forward-only sequence of [`
 
 ```text
 File ─► LinuxAttribute* ─► Small* ─► (Stream ─► (Block? ─► Bytes*)* ─► EndStream)* ─► EndFile
+File ─► LinuxAttribute* ─► Small* ─►  EfsRaw ─► Bytes*                ─► EndStream  ─► EndFile
 ```
 
 `Small` records may also stand between and after streams. The 20-byte headers of a backup stream exist only in
@@ -33,6 +34,12 @@ pub enum Record<'a> {
         name: Cow<'a, [u8]>,
         /// The value, at most 64 KiB.
         value: Cow<'a, [u8]>,
+    },
+    /// The raw export of an encrypted file begins ([`crate::efs`]), in place of its data streams: `Bytes` from 0 without
+    /// gaps follow, and an `EndStream` with its size.
+    EfsRaw {
+        /// Its size in bytes, where that is known before.
+        size: Option<u64>,
     },
     /// A data stream begins.
     Stream(&'a StreamHead),

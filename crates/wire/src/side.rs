@@ -9,7 +9,6 @@ directory itself is called [`SELF`] and lies in that directory's own `.ntbak-sid
 | --- | --- | --- |
 | 0 | 8 | magic `NTBKSID1` |
 | 8 | 8 | size of the owner's content in bytes when this was written |
-| 16 | 8 | its modification time: seconds since 1970, signed |
 | 24 | 4 | and nanoseconds |
 | 28 | 4 | n: bytes of the owner's name |
 | 32 | n | the owner's name, as its directory has it |
@@ -31,7 +30,10 @@ All numbers are little-endian. Facts by tag:
 | 12 | Linux: mode, user, group that the file is to have, then those that it got: u32 each |
 | 13 | the true name of the owner, when its directory cannot hold it |
 | 14 | an extended attribute of Linux that could not be set: n u16, n bytes of name, value |
+| 16 | what EFS keeps of an encrypted file (`$EFS`), when it is not in the attribute `user.ntfs.efsinfo` |
 | 15 | the file system does not show the holes of the unnamed stream: runs of zeros of 64 KiB are taken for them; no value |
+| 16 | 8 | its modification time: seconds since 1970, signed |
+| 17 | log2 of the cluster size of the volume that an encrypted file came from, u8 |
 
 Facts 8, 9 and 15 hang on the content: they hold only while the owner still has the size and modification time of the head.
 Fact 12 holds while the owner has the mode, user and group that it got. Tags that a reader does not know are kept.
@@ -89,6 +91,10 @@ pub struct SideHead {
     pub true_name: Option<Vec<u8>>,
     /// Extended attributes of Linux that could not be set: name and value.
     pub linux_attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    /// `$EFS` of an encrypted file, when no attribute holds it.
+    pub efs: Option<Vec<u8>>,
+    /// log2 of the cluster size of the volume that an encrypted file came from.
+    pub efs_cluster_shift: Option<u8>,
     /// Facts that this version does not know, by tag.
     pub unknown: Vec<(u16, Vec<u8>)>,
 }
@@ -137,6 +143,8 @@ const LINUX: u16 = 12;
 const TRUE_NAME: u16 = 13;
 const LINUX_ATTRIBUTE: u16 = 14;
 const HIDDEN_HOLES: u16 = 15;
+const EFS: u16 = 16;
+const EFS_CLUSTER_SHIFT: u16 = 17;
 
 impl SideHead {
     /// Whether there is any fact in it.
@@ -213,6 +221,12 @@ impl SideHead {
             // The kernel has no name of more than 255 bytes.
             let len = u16::try_from(name.len()).unwrap_or(u16::MAX).to_le_bytes();
             put(LINUX_ATTRIBUTE, &[&len[..], name, value].concat());
+        }
+        if let Some(efs) = &self.efs {
+            put(EFS, efs);
+        }
+        if let Some(shift) = self.efs_cluster_shift {
+            put(EFS_CLUSTER_SHIFT, &[shift]);
         }
         for (tag, value) in &self.unknown {
             put(*tag, value);
@@ -307,6 +321,8 @@ impl SideHead {
                 let (wanted, got) = numbers.split_at(12);
                 self.linux = Some((LinuxOwner::decode(wanted)?, LinuxOwner::decode(got)?));
             }
+            EFS => self.efs = Some(value.to_vec()),
+            EFS_CLUSTER_SHIFT => self.efs_cluster_shift = Some(exact::<1>(value)?[0]),
             HIDDEN_HOLES => self.hidden_holes = true,
             TRUE_NAME => self.true_name = Some(value.to_vec()),
             LINUX_ATTRIBUTE => {
@@ -360,6 +376,8 @@ mod tests {
             )),
             true_name: Some(b"a name".to_vec()),
             linux_attributes: vec![(b"trusted.x".to_vec(), b"value".to_vec())],
+            efs: Some(vec![7; 100]),
+            efs_cluster_shift: Some(12),
             unknown: vec![(900, b"later".to_vec())],
         }
     }

@@ -77,6 +77,11 @@ impl Beside {
         Ok(payload.map(Cow::Owned))
     }
 
+    /// What EFS keeps of the file, when it is encrypted.
+    pub(crate) fn efs(&self) -> Option<&[u8]> {
+        self.samba.efs.as_deref().or_else(|| self.head()?.efs.as_deref())
+    }
+
     /// Whether the file has a reparse buffer, in either place.
     pub(crate) fn has_reparse_point(&self) -> bool {
         self.samba.reparse.is_some() || self.has_told(SmallKind::Reparse)
@@ -98,10 +103,14 @@ impl Beside {
         if let Some(order) = self.head().map(|head| &head.streams).filter(|order| !order.is_empty()) {
             let places: HashMap<_, _> =
                 order.iter().enumerate().map(|(at, (name, ..))| (StreamKey::upper(name), at)).collect();
-            streams.sort_by_cached_key(|named| {
+            let place = |named: &Named| {
                 let name = self.stream_name(*named).map(|name| StreamKey::upper(name.name()));
-                name.and_then(|name| places.get(&name).copied()).unwrap_or(usize::MAX)
-            });
+                name.and_then(|name| places.get(&name).copied())
+            };
+            // A list of some, which have a fact, is no order.
+            if streams.iter().all(|named| place(named).is_some()) {
+                streams.sort_by_cached_key(place);
+            }
         }
         streams
     }

@@ -32,7 +32,7 @@ pub(crate) const REPARSE: &str = "system.ntfs_reparse_data";
 pub(crate) const OBJECT_ID: &str = "system.ntfs_object_id";
 pub(crate) const EA: &str = "system.ntfs_ea";
 pub(crate) const DOS_NAME: &str = "system.ntfs_dos_name";
-const EFS_INFO: &str = "system.ntfs_efsinfo";
+pub(crate) const EFS_INFO: &str = "system.ntfs_efsinfo";
 pub(crate) const STREAMS: &str = "ntfs.streams.list";
 
 /// The number by which FUSE file systems are known.
@@ -102,8 +102,10 @@ impl Ntfs3gMount {
             .without(Facts::VDL, "ntfs-3g cannot set a valid data length; zeros are written instead")
             .without(Facts::CASE_SENSITIVE, "ntfs-3g cannot mark a directory as case-sensitive")
             .without(Facts::SPARSE_FLAG, "ntfs-3g makes a stream sparse only by a hole in it")
-            .without(Facts::LINUX, "an NTFS volume has no place for them")
-            .without(Facts::EFS, "this version of ntbak cannot write encrypted files yet");
+            .without(Facts::LINUX, "an NTFS volume has no place for them");
+        if !self.efs_raw {
+            can = can.without(Facts::EFS, "the volume is mounted without efs_raw; mount it with -o efs_raw");
+        }
         if !directory {
             can = can.without(
                 Facts::COMPRESSION,

@@ -23,6 +23,8 @@ pub(crate) struct Dialect {
     /// smbd believes the descriptor only after it has compared hashes, which we cannot.
     pub(crate) conditional: bool,
     pub(crate) reparse: Option<Vec<u8>>,
+    /// What EFS keeps of an encrypted file, as ntfs-3g shows it.
+    pub(crate) efs: Option<Vec<u8>>,
     /// Extended attributes, by name; Samba keeps no flags and no order.
     pub(crate) eas: Vec<Ea<'static>>,
     pub(crate) streams: Vec<AttributeStream>,
@@ -125,6 +127,10 @@ impl Dialect {
             _ if bytes == dosattrib::NAME.as_bytes() => {
                 DosAttrib::parse(&value).map_err(text).map(|attrib| self.attrib = attrib)
             }
+            _ if bytes == EFS_INFO.as_bytes() => {
+                self.efs = Some(value);
+                Ok(())
+            }
             _ if bytes == samba::REPARSE.as_bytes() => {
                 self.reparse = Some(value);
                 Ok(())
@@ -202,6 +208,9 @@ impl AttributeStream {
         read_stream(node, &self.attribute).map(|(content, _)| content)
     }
 }
+
+/// What EFS keeps of a file, by the name that a mount of ntfs-3g with `efs_raw` lists.
+pub(crate) const EFS_INFO: &str = "user.ntfs.efsinfo";
 
 /// Attributes by which the kernel and its security modules do their own work.
 const KERNEL: [&str; 3] = ["security.selinux", "security.ima", "security.evm"];

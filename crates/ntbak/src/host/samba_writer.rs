@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::host::node::{MAX_XATTR, Node};
-use crate::host::samba::Dialect;
+use crate::host::samba::{Dialect, EFS_INFO};
 use crate::memory::StreamKey;
 
 /// The most bytes of a name, namespace included.
@@ -99,6 +99,11 @@ impl<'a> DialectWriter<'a> {
             self.stale.insert(samba::REPARSE.into());
         }
         !buffer.is_empty() && !self.has_own() && self.set(samba::REPARSE.as_ref(), buffer)
+    }
+
+    /// What EFS keeps of an encrypted file, where ntfs-3g shows it.
+    pub(crate) fn efs(&mut self, metadata: &[u8]) -> bool {
+        !self.has_own() && self.set(EFS_INFO.as_ref(), metadata)
     }
 
     /// All EAs of the file; those that it has had and that are not in `list` go.

@@ -121,6 +121,13 @@ impl StreamSpool {
         Ok(())
     }
 
+    /// Puts what is known of the last stream only at its end in the place of what was known at its begin.
+    pub(crate) fn set_fact(&mut self, vdl: Option<u64>, flags: StreamFlags) {
+        if let Some(fact) = self.facts.last_mut() {
+            (fact.1, fact.2) = (vdl, flags);
+        }
+    }
+
     /// A stream that became larger than it had said.
     fn move_to_file(&mut self, small: &SmallStream, home: Home<'_>) -> Result<()> {
         self.begin_in_file(&small.head, home)?;

@@ -9,6 +9,7 @@ use ntbak_wire::reparse::{self, ReparseBuffer};
 use ntbak_wire::{FileAttributes, Name, Win32Error, ea};
 
 use crate::capability::Capabilities;
+use crate::efs::RawFile;
 use crate::error::{Error, Result};
 use crate::memory::{MemoryFile, MemoryStream, SharedFile, StreamKey};
 use crate::report::FileReport;
@@ -24,6 +25,8 @@ pub struct MemorySink {
     capabilities: Capabilities,
     /// The stream that is being written.
     current: StreamKey,
+    /// A raw export is coming.
+    raw: bool,
     /// Its valid data length, when the record that began it knew one.
     vdl: Option<u64>,
     /// An object id of this restore may be replaced by a later one; one that was there before may not.
@@ -69,6 +72,7 @@ impl MemorySink {
             directory,
             capabilities,
             current,
+            raw: false,
             vdl: None,
             own: Own::default(),
             neighbours: None,
@@ -168,6 +172,21 @@ impl FileSink for MemorySink {
             }
             Record::Small(kind, payload) => {
                 Self::small(file, *kind, payload, &mut self.own, is_staged)?;
+            }
+            Record::EfsRaw { .. } => {
+                file.streams.clear();
+                file.efs_raw = Some(Vec::new());
+                self.raw = true;
+            }
+            Record::Bytes { data, .. } if self.raw => {
+                if let Some(raw) = &mut file.efs_raw {
+                    raw.extend_from_slice(data);
+                }
+            }
+            Record::EndStream { .. } if self.raw => {
+                self.raw = false;
+                drop(RawFile::open(file.efs_raw.as_deref().unwrap_or_default())?);
+                file.info.attributes |= FileAttributes::ENCRYPTED;
             }
             Record::LinuxAttribute { name, value } => {
                 file.linux_attributes.insert(name.to_vec(), value.to_vec());

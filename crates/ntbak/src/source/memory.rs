@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use ntbak_wire::Win32Error;
 use ntbak_wire::record::{Extent, Extents, FileInfo, SmallKind, StreamFlags, StreamHead};
 
+use crate::efs::{Encrypted, RawFile};
 use crate::error::{Error, Result};
 use crate::memory::{SharedFile, StreamKey};
 use crate::source::{FileSource, LinuxAttribute};
@@ -50,6 +51,14 @@ impl FileSource for MemorySource {
         let file = self.file.read();
         let attribute = file.linux_attributes.iter().nth(index);
         Ok(attribute.map(|(name, value)| (Cow::Owned(name.clone()), Cow::Owned(value.clone()))))
+    }
+
+    fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {
+        let raw = self.file.read().efs_raw.clone();
+        Ok(match raw {
+            Some(raw) => Some(Box::new(RawFile::open(raw)?)),
+            None => None,
+        })
     }
 
     fn stream(&self, index: usize) -> Result<Option<StreamHead>> {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use ntbak_wire::record::{Extent, FileInfo, SmallKind, StreamHead};
 
+use crate::efs::Encrypted;
 use crate::error::Result;
 use crate::report::FileReport;
 
@@ -72,6 +73,14 @@ pub trait FileSource: Send + Sync {
     /// The place cannot be read at `offset`. When only later bytes cannot be read, the good ones come first and the
     /// error with the next call.
     fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize>;
+
+    /// The file as it is stored, when it is encrypted and the place shows that; `None` otherwise.
+    ///
+    /// # Errors
+    /// The place cannot be read, or what EFS keeps of the file is damaged.
+    fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {
+        Ok(None)
+    }
 
     /// Tells what this source cannot give of the file, and what is worth knowing about it: all of it for a copy, for a
     /// backup stream only what has a place there. Called once, before anything is read.

@@ -40,6 +40,13 @@ impl RecordEncoder {
     /// Records out of order, or offsets and sizes that do not agree with what was announced.
     pub fn put(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
         match record {
+            Record::EfsRaw { .. } => Err(Error::value(
+                Format::BackupStream,
+                0,
+                "encrypted file",
+                0,
+                "its plaintext: a backup stream has no place for raw encrypted data",
+            )),
             // A backup stream has no place for them.
             Record::File(_) | Record::LinuxAttribute { .. } => Ok(()),
             Record::EndFile => self.between("end of file"),

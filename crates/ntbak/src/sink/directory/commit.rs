@@ -158,6 +158,7 @@ impl DirectorySink {
             head.short_name = info.short_name().cloned();
             head.case_sensitive = info.case_sensitive;
         }
+        head.efs_cluster_shift = self.efs.cluster_shift.or(head.efs_cluster_shift);
         if self.true_name.is_some() {
             head.true_name.clone_from(&self.true_name);
         }
@@ -197,6 +198,10 @@ impl DirectorySink {
         head: &mut SideHead,
         report: Option<&FileReport<'_>>,
     ) -> Result<()> {
+        // First of all: without it nobody can decrypt the file.
+        if let Some(metadata) = self.efs.metadata.take() {
+            head.efs = (!writer.efs(&metadata)).then_some(metadata);
+        }
         let regular =
             node.stat().is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
         let reparse = self.small.get(&SmallKind::Reparse);

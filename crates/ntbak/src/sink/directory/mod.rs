@@ -14,7 +14,8 @@ use ntbak_wire::reparse::{self, ReparseBuffer};
 use ntbak_wire::{Win32Error, ea};
 use rustix::fs::{FileType, Mode};
 
-use crate::capability::{Capabilities, Facts};
+use crate::capability::Capabilities;
+use crate::efs::Import;
 use crate::error::{Error, Result};
 use crate::host::beside::{self, Beside};
 use crate::host::content::ContentWriter;
@@ -30,8 +31,11 @@ use crate::sink::{FileSink, check_reparse};
 use crate::source::{modified, size};
 
 mod commit;
+mod efs;
 #[cfg(test)]
 mod faults;
+
+use efs::Efs;
 
 /// Bytes of Linux' own extended attributes that one file may have.
 const MAX_LINUX_ATTRIBUTES: usize = 512 << 10;
@@ -52,6 +56,7 @@ pub struct DirectorySink {
     has_holes: bool,
     small: BTreeMap<SmallKind, Vec<u8>>,
     linux_attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    efs: Efs,
     /// The name that the file was to have, when its directory cannot hold that.
     true_name: Option<Vec<u8>>,
     /// It has become a symbolic link.
@@ -120,6 +125,7 @@ impl DirectorySink {
             has_holes: false,
             small: BTreeMap::new(),
             linux_attributes: Vec::new(),
+            efs: Efs::default(),
             true_name: None,
             streams: StreamSpool::default(),
             is_symlink: false,
@@ -224,6 +230,15 @@ impl FileSink for DirectorySink {
         if self.link_target.is_some() && !matches!(record, Record::EndFile) {
             return Err(Error::new(Win32Error::ACCESS_DENIED, "it is a hard link now"));
         }
+        match record {
+            Record::EfsRaw { .. } => {
+                self.efs.import = Some(Import::default());
+                return Ok(());
+            }
+            Record::Bytes { data, .. } if self.efs.import.is_some() => return self.import(Some(data)),
+            Record::EndStream { .. } if self.efs.import.is_some() => return self.import(None),
+            _ => {}
+        }
         let Self { streams, target, .. } = self;
         let home = || home(target);
         match record {
@@ -284,5 +299,5 @@ impl Drop for DirectorySink {
 
 /// What an ordinary directory holds, with side files.
 pub(crate) fn capabilities() -> Capabilities {
-    Capabilities::everything().without(Facts::EFS, "this version of ntbak cannot write encrypted files yet")
+    Capabilities::everything()
 }

@@ -4,9 +4,9 @@
 //!
 //! Seen on ntfs-3g 2022.10.3; each line has cost somebody a file:
 //!
-//! 1. content and all named streams, then every descriptor is closed: a reparse point takes no content any more, and
+//! 1. content and all named streams, of an encrypted file as ciphertext, then every descriptor is closed: a reparse point takes no content any more, and
 //!    a stream's descriptor does not survive a rename;
-//! 2. security descriptor, EAs, object id; then the reparse point;
+//! 2. security descriptor, EAs, object id, what EFS keeps of the file; then the reparse point;
 //! 3. attributes and times once, so that a crash behind this point leaves them right; a reparse point and SYSTEM change
 //!    the kind of the file, and the kernel answers EIO to the next look at it: look twice, and take a new descriptor;
 //! 4. rename, which drops the 8.3 name and sets ARCHIVE;
@@ -29,6 +29,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::capability::Capabilities;
+use crate::efs::Import;
 use crate::error::{Error, Result};
 use crate::host::content::ContentWriter;
 use crate::host::escape;
@@ -40,6 +41,10 @@ use crate::memory::StreamKey;
 use crate::report::{FileReport, LossKind};
 use crate::sink::{FileSink, check_reparse, security};
 use crate::source::read_attributes;
+
+mod efs;
+
+use efs::Efs;
 
 /// Writes a file or directory on an ntfs-3g mount.
 #[derive(Debug)]
@@ -60,6 +65,7 @@ pub struct Ntfs3gSink {
     has_content: bool,
     /// The file has become a hard link to another one, and nothing more may be written to it.
     linked: bool,
+    efs: Efs,
     /// The name that the file was to have, when NTFS cannot.
     true_name: Option<Vec<u8>>,
 }
@@ -121,6 +127,7 @@ impl Ntfs3gSink {
             own: HashSet::new(),
             has_content: false,
             linked: false,
+            efs: Efs::default(),
             true_name: None,
         }
     }
@@ -318,6 +325,7 @@ impl Ntfs3gSink {
         {
             self.small.remove(&SmallKind::ObjectId);
         }
+        self.apply_efs(&node)?;
         if let Some(payload) = self.small.get(&SmallKind::Reparse) {
             soften(set(&node, ntfs3g::REPARSE, payload), LossKind::Reparse, report)?;
             if self.has_content {
@@ -419,6 +427,9 @@ impl FileSink for Ntfs3gSink {
                 self.small.insert(*kind, payload);
             }
             Record::Small(kind, payload) => self.apply_in_place(*kind, payload)?,
+            Record::EfsRaw { .. } => self.efs.import = Some(Import::default()),
+            Record::Bytes { data, .. } if self.efs.import.is_some() => self.import(Some(data), report)?,
+            Record::EndStream { .. } if self.efs.import.is_some() => self.import(None, report)?,
             Record::Stream(head) => self.current = Some(self.begin_stream(head, report)?),
             Record::Bytes { offset, data } => {
                 let written = self.write(*offset, data);

@@ -14,12 +14,17 @@ use ntbak_wire::{FileAttributes, Name, Win32Error, ea};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use crate::efs::Encrypted;
 use crate::error::{Error, Result};
 use crate::host::holes;
 use crate::host::node::{Node, Spot, read_at, read_bytes};
 use crate::host::ntfs3g::{self, Ntfs3gMount, StreamsInterface};
 use crate::report::{FileReport, LossKind};
 use crate::source::{Facet, FileSource};
+
+mod efs;
+
+use efs::StoredFile;
 
 /// Reads a file or directory on an ntfs-3g mount, as far as the mount shows it.
 ///
@@ -43,7 +48,15 @@ pub struct Ntfs3gSource {
 #[derive(Debug)]
 struct Stream {
     head: StreamHead,
+    /// Bytes that the mount shows of it.
+    stored: u64,
     content: Content,
+}
+
+impl Stream {
+    fn new(head: StreamHead, content: Content) -> Self {
+        Self { stored: head.size, head, content }
+    }
 }
 
 /// Where the bytes of a stream are.
@@ -117,6 +130,9 @@ impl Ntfs3gSource {
                 source.losses.push((None, LossKind::Stream, why.to_owned()));
             }
         }
+        if mount.efs_raw && attributes.contains(FileAttributes::ENCRYPTED) {
+            source.find_true_sizes()?;
+        }
         Ok(source)
     }
 
@@ -161,7 +177,7 @@ impl Ntfs3gSource {
         if head.flags.contains(StreamFlags::SPARSE) && allocated < head.size {
             head.extents = Extents::Unknown;
         }
-        self.streams.push(Stream { head, content });
+        self.streams.push(Stream::new(head, content));
         Ok(())
     }
 
@@ -206,7 +222,7 @@ impl Ntfs3gSource {
                 Err(error) => return Err(Error::io("looking at the stream", error).in_stream(Some(&name))),
             };
             let head = StreamHead::plain(Some(name), u64::try_from(stat.st_size).unwrap_or(0));
-            self.streams.push(Stream { head, content: Content::Named(raw) });
+            self.streams.push(Stream::new(head, Content::Named(raw)));
         }
         Ok(())
     }
@@ -237,7 +253,7 @@ impl Ntfs3gSource {
             match self.node.xattr(&attribute) {
                 Ok(Some(value)) => {
                     let head = StreamHead::plain(Some(name), value.len() as u64);
-                    self.streams.push(Stream { head, content: Content::Bytes(value) });
+                    self.streams.push(Stream::new(head, Content::Bytes(value)));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -314,6 +330,11 @@ impl FileSource for Ntfs3gSource {
             _ => value,
         };
         Ok((!payload.is_empty()).then_some(Cow::Owned(payload)))
+    }
+
+    fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {
+        let stored = StoredFile::open(self).map_err(|error| self.fault(error))?;
+        Ok(stored.map(|stored| Box::new(stored) as Box<dyn Encrypted>))
     }
 
     fn stream(&self, index: usize) -> Result<Option<StreamHead>> {

@@ -14,6 +14,7 @@ use ntbak_wire::{FileAttributes, FileTime, Name, Win32Error, reparse, side};
 use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
 
+use crate::efs::Encrypted;
 use crate::error::{Error, Result};
 use crate::host::beside::{Beside, Named, NamedStream};
 use crate::host::holes;
@@ -21,6 +22,10 @@ use crate::host::node::{Node, Spot, read_at, read_bytes};
 use crate::host::samba::{AttributeStream, Dialect};
 use crate::report::{FileReport, LossKind};
 use crate::source::{Facet, FileSource, LinuxAttribute};
+
+mod efs;
+
+use efs::StoredFile;
 
 /// Reads a file or directory on a Linux file system.
 ///
@@ -41,6 +46,10 @@ pub struct DirectorySource {
     last: Mutex<Option<(usize, Arc<Vec<u8>>)>>,
     /// A symbolic link as the reparse buffer that it is on Windows.
     link: Option<Vec<u8>>,
+    /// Bytes of the content.
+    stored_size: u64,
+    /// The content is still that of which the side file speaks.
+    fresh: bool,
     /// The unnamed stream has holes, and the file system does not show them.
     hidden_holes: bool,
     losses: Vec<(LossKind, String)>,
@@ -173,11 +182,14 @@ impl DirectorySource {
             linux_attributes,
             last: Mutex::default(),
             link,
+            stored_size: size(&stat),
+            fresh,
             hidden_holes,
             losses,
             notes,
         };
         source.find_holes()?;
+        source.find_true_sizes()?;
         // What was recorded is not second-guessed.
         if source.beside.head().is_none_or(|head| head.attributes.is_none()) {
             let is_reparse = source.link.is_some() || source.beside.has_reparse_point();
@@ -267,6 +279,11 @@ impl FileSource for DirectorySource {
             return Ok(Some(Cow::Borrowed(link)));
         }
         self.beside.small(kind).map_err(|error| error.at_path(&self.path))
+    }
+
+    fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {
+        let stored = StoredFile::open(self).map_err(|error| error.at_path(&self.path))?;
+        Ok(stored.map(|stored| Box::new(stored) as Box<dyn Encrypted>))
     }
 
     fn linux_attribute(&self, index: usize) -> Result<Option<LinuxAttribute<'_>>> {

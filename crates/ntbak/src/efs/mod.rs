@@ -1,0 +1,40 @@
+/*!
+Encrypted files as they are stored: ciphertext that travels without any key.
+
+```text
+Encrypted ─► Export ─► raw bytes ─► Record::EfsRaw, Bytes… ─► Import ─► ImportTarget
+(a source)                                                              (a sink)
+```
+
+The raw bytes are those of `ReadEncryptedFileRaw`; their format is [`ntbak_wire::efs`].
+*/
+
+mod export;
+mod import;
+mod raw;
+mod trailer;
+
+use ntbak_wire::efs::StreamPlan;
+
+use crate::error::Result;
+
+pub use export::ExportReader;
+pub(crate) use import::{Import, ImportTarget};
+pub use raw::{RawFile, ReadRaw};
+pub(crate) use trailer::{TRAILER, stored_size, trailer_of, true_size};
+
+/// One encrypted file, by position: what EFS keeps of it, and its streams as they are stored.
+pub trait Encrypted: Send + Sync {
+    /// The metadata, `$EFS` of NTFS.
+    fn metadata(&self) -> &[u8];
+
+    /// The data streams: names, sizes, holes.
+    fn streams(&self) -> &[StreamPlan];
+
+    /// Reads a stream as it is stored: ciphertext, whole sectors of it, or plain bytes where the stream is not encrypted.
+    /// Answers how many bytes; fewer than asked for only at the end.
+    ///
+    /// # Errors
+    /// The place cannot be read at `offset`.
+    fn read_stored(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize>;
+}
