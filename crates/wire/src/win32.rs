@@ -29,6 +29,7 @@ macro_rules! win32_errors {
 
 win32_errors! {
     SUCCESS = 0, "no error";
+    INVALID_FUNCTION = 1, "it went wrong";
     FILE_NOT_FOUND = 2, "the file is not there";
     PATH_NOT_FOUND = 3, "a directory of the path is not there";
     ACCESS_DENIED = 5, "access denied";

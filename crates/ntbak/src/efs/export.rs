@@ -77,12 +77,12 @@ impl<'s> ExportReader<'s> {
                 let want = (*len).min(buf.len());
                 let buf = buf.get_mut(..want).unwrap_or_default();
                 let got = self.file.read_stored(*stream, *offset, buf)?;
-                if got < want {
+                if got == 0 {
                     let name = self.file.streams().get(*stream).and_then(|plan| plan.head.name.clone());
                     let why = "it has become shorter while it was read";
                     return Err(Error::new(Win32Error::HANDLE_EOF, why)
                         .in_stream(name.as_ref())
-                        .at_offset(*offset + got as u64));
+                        .at_offset(*offset));
                 }
                 *offset += got as u64;
                 *len -= got;

@@ -13,6 +13,7 @@ mod export;
 mod import;
 mod raw;
 mod trailer;
+mod unnamed;
 
 use ntbak_wire::efs::StreamPlan;
 
@@ -22,6 +23,7 @@ pub use export::ExportReader;
 pub(crate) use import::{Import, ImportTarget};
 pub use raw::{RawFile, ReadRaw};
 pub(crate) use trailer::{TRAILER, stored_size, trailer_of, true_size};
+pub(crate) use unnamed::{DropNamed, Unnamed};
 
 /// One encrypted file, by position: what EFS keeps of it, and its streams as they are stored.
 pub trait Encrypted: Send + Sync {
@@ -32,7 +34,7 @@ pub trait Encrypted: Send + Sync {
     fn streams(&self) -> &[StreamPlan];
 
     /// Reads a stream as it is stored: ciphertext, whole sectors of it, or plain bytes where the stream is not encrypted.
-    /// Answers how many bytes; fewer than asked for only at the end.
+    /// Answers how many bytes; 0 only at the end.
     ///
     /// # Errors
     /// The place cannot be read at `offset`.

@@ -9,7 +9,7 @@ use ntbak_wire::reparse::{self, ReparseBuffer};
 use ntbak_wire::{FileAttributes, Name, Win32Error, ea};
 
 use crate::capability::Capabilities;
-use crate::efs::RawFile;
+use crate::efs::{Encrypted, RawFile};
 use crate::error::{Error, Result};
 use crate::memory::{MemoryFile, MemoryStream, SharedFile, StreamKey};
 use crate::report::FileReport;
@@ -185,7 +185,11 @@ impl FileSink for MemorySink {
             }
             Record::EndStream { .. } if self.raw => {
                 self.raw = false;
-                drop(RawFile::open(file.efs_raw.as_deref().unwrap_or_default())?);
+                let raw = RawFile::open(file.efs_raw.as_deref().unwrap_or_default())?;
+                if self.directory && raw.streams().iter().any(|plan| plan.head.name.is_none()) {
+                    let why = "a directory has no unnamed data stream";
+                    return Err(Error::new(Win32Error::INVALID_PARAMETER, why));
+                }
                 file.info.attributes |= FileAttributes::ENCRYPTED;
             }
             Record::LinuxAttribute { name, value } => {

@@ -65,6 +65,19 @@ impl Volume for HostVolume {
         let file = Arc::new(HostFile { path: request.path.to_owned(), real });
         Ok(Opened { file, identity, named_stream })
     }
+
+    fn stage(&self, path: &str, directory: bool) -> Result<Box<dyn FileSink>> {
+        let path = Path::new(path);
+        match fs::symlink_metadata(path) {
+            Ok(there) if directory && there.is_dir() => place::in_place(path),
+            _ => place::stage(path, directory).map_err(|error| match error.win32() {
+                Win32Error::FILE_NOT_FOUND => {
+                    Error::new(Win32Error::PATH_NOT_FOUND, "a directory of the path is not there")
+                }
+                _ => error,
+            }),
+        }
+    }
 }
 
 /// A path that is there as it stands is that of a file; otherwise what is behind a colon is a stream.

@@ -1,15 +1,19 @@
 //! A volume in memory: the reference for the functions.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ntbak_wire::object_id::ObjectId;
+use ntbak_wire::record::Record;
 use ntbak_wire::reparse::{ReparseBuffer, Target};
 use ntbak_wire::stream::StreamName;
 use ntbak_wire::{FileAttributes, Name, Win32Error};
 
+use crate::capability::Capabilities;
 use crate::error::{Error, Result};
 use crate::memory::{MemoryFile, SharedFile};
+use crate::report::FileReport;
 use crate::sink::{FileSink, MemorySink, Neighbours};
 use crate::source::{FileSource, MemorySource};
 use crate::win32::{Disposition, Identity, OpenFile, OpenRequest, Opened, Volume};
@@ -106,6 +110,45 @@ impl Volume for MemoryVolume {
             }
         };
         Ok(self.opened(path, file, false))
+    }
+
+    fn stage(&self, path: &str, directory: bool) -> Result<Box<dyn FileSink>> {
+        let path = normal(path);
+        let file = self.get(&path).unwrap_or_default();
+        let sink = MemorySink::staged(file.clone(), directory);
+        Ok(Box::new(Staged { sink: Box::new(sink), path, file, volume: self.clone() }))
+    }
+}
+
+/// A file that gets its path with the commit.
+struct Staged {
+    sink: Box<MemorySink>,
+    path: String,
+    file: SharedFile,
+    volume: MemoryVolume,
+}
+
+impl FileSink for Staged {
+    fn can(&self) -> &Capabilities {
+        self.sink.can()
+    }
+
+    fn is_directory(&self) -> bool {
+        self.sink.is_directory()
+    }
+
+    fn put(&mut self, record: &Record<'_>, report: &FileReport<'_>) -> Result<()> {
+        self.sink.put(record, report)
+    }
+
+    fn link(&mut self, target: &Path) -> Result<()> {
+        self.sink.link(target)
+    }
+
+    fn commit(self: Box<Self>, report: &FileReport<'_>) -> Result<()> {
+        self.sink.commit(report)?;
+        self.volume.lock().insert(self.path, self.file);
+        Ok(())
     }
 }
 

@@ -39,6 +39,7 @@ mod backup_read;
 mod backup_seek;
 mod backup_write;
 mod context;
+mod encrypted_file_raw;
 mod handle;
 mod host_volume;
 mod memory_volume;
@@ -50,6 +51,10 @@ pub use backup_read::backup_read;
 pub use backup_seek::backup_seek;
 pub use backup_write::{backup_finish, backup_write};
 pub use context::Context;
+pub use encrypted_file_raw::{
+    EncryptedFileRaw, RawFlags, close_encrypted_file_raw, open_encrypted_file_raw, read_encrypted_file_raw,
+    write_encrypted_file_raw,
+};
 pub use handle::Handle;
 pub use host_volume::HostVolume;
 pub use memory_volume::MemoryVolume;

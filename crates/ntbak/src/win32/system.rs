@@ -86,6 +86,18 @@ impl System {
         self
     }
 
+    pub(super) fn volume(&self) -> &dyn Volume {
+        &*self.volume
+    }
+
+    pub(super) fn shares(&self) -> &ShareTable {
+        &self.shares
+    }
+
+    pub(super) fn report(&self) -> Option<&(dyn Report + Send)> {
+        self.report.as_deref()
+    }
+
     /// `CreateFile`: opens or makes a file or, with BACKUP_SEMANTICS, opens a directory.
     ///
     /// FILE_FLAG_NO_BUFFERING is accepted here; `BackupRead` and `BackupWrite` refuse the handle, as Windows does.

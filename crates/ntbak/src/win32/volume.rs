@@ -14,6 +14,13 @@ pub trait Volume: Send + Sync {
     /// # Errors
     /// 2 or 3 when it is not there, 80 when it is and must not be, 5 when the place refuses.
     fn open(&self, request: &OpenRequest<'_>) -> Result<Opened>;
+
+    /// A new file at `path`, which appears with its commit, in place of one that is there; or a directory, which may be
+    /// there already.
+    ///
+    /// # Errors
+    /// 3 when a directory of the path is not there, 5 when the place refuses.
+    fn stage(&self, path: &str, directory: bool) -> Result<Box<dyn FileSink>>;
 }
 
 /// What is asked of a [`Volume`].

@@ -465,6 +465,7 @@ impl FileSink for Ntfs3gSink {
             report.loss(LossKind::Name, why);
         }
         if !self.target.is_staged() {
+            self.apply_efs(&self.target.node()?)?;
             return if self.linked || self.info.is_none() { Ok(()) } else { self.apply_published(report) };
         }
         if !self.linked {

@@ -124,7 +124,7 @@ impl DirectorySource {
         while last.len > 0 && end - last.end() < MAX_BLOCK {
             let begin = (last.end() - 1) / SECTOR * SECTOR;
             let got = self.read_at(index, begin, &mut sector)?;
-            if begin < last.offset || sector.get(..got).unwrap_or_default().iter().any(|byte| *byte != 0) {
+            if got < sector.len() || begin < last.offset || sector.iter().any(|byte| *byte != 0) {
                 break;
             }
             last.len = begin - last.offset;

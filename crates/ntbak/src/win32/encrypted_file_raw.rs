@@ -1,0 +1,257 @@
+//! `OpenEncryptedFileRaw`, `ReadEncryptedFileRaw`, `WriteEncryptedFileRaw`, `CloseEncryptedFileRaw`: an encrypted file as
+//! it is stored, out of its place and into another, without a key.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bitflags::bitflags;
+use ntbak_wire::record::{Record, SmallKind};
+use ntbak_wire::{FileAttributes, Win32Error};
+
+use crate::efs::{DropNamed, ExportReader, Unnamed};
+use crate::error::{Error, Result};
+use crate::report::{Collected, FileReport, Report};
+use crate::restore::{Restore, Unheld};
+use crate::source::FileSource;
+use crate::win32::handle::Shared;
+use crate::win32::{Access, Disposition, OpenRequest, Share, System};
+
+bitflags! {
+    /// The flags of `OpenEncryptedFileRaw`. Others are ignored, as \[MS-EFSR\] 3.1.4.2.1 has it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub struct RawFlags: u32 {
+        /// Open for [`write_encrypted_file_raw`]; otherwise for [`read_encrypted_file_raw`].
+        const CREATE_FOR_IMPORT = 0x1;
+        /// Import a directory.
+        const CREATE_FOR_DIR = 0x2;
+        /// Overwrite a hidden file.
+        const OVERWRITE_HIDDEN = 0x4;
+        /// EFS_DROP_ALTERNATE_STREAMS: metadata and the unnamed stream only.
+        const DROP_ALTERNATE_STREAMS = 0x10;
+
+        const _ = !0;
+    }
+}
+
+/// The context of an encrypted file; closed when it is dropped.
+pub struct EncryptedFileRaw<'v> {
+    system: &'v System,
+    path: String,
+    flags: RawFlags,
+    direction: Direction,
+    _shared: Option<Shared>,
+}
+
+enum Direction {
+    Export(Box<dyn FileSource>),
+    /// `done` after the one `WriteEncryptedFileRaw`.
+    Import {
+        directory: bool,
+        done: bool,
+    },
+}
+
+/// Bytes of a block: at most so many go to an export callback, and so many may come from an import callback.
+const BLOCK: usize = 64 << 10;
+
+/// `OpenEncryptedFileRaw`: an encrypted file for [`read_encrypted_file_raw`], or, with CREATE_FOR_IMPORT, a place for
+/// [`write_encrypted_file_raw`]. Nothing is made before that has all of the data.
+///
+/// # Errors
+/// | number | when |
+/// | --- | --- |
+/// | 2, 3 | the file to export, or a directory of the path, is not there |
+/// | 5 | the target is hidden and OVERWRITE_HIDDEN is not set; it is read-only; it is a directory and CREATE_FOR_DIR is not set |
+/// | 32 | another handle does not share the file |
+/// | 267 | CREATE_FOR_DIR, and it is a file |
+/// | 6007 | the file to export is not encrypted |
+pub fn open_encrypted_file_raw<'v>(
+    system: &'v System,
+    path: &str,
+    flags: RawFlags,
+) -> Result<EncryptedFileRaw<'v>> {
+    let at_path = |error: Error| error.at_path(path);
+    let import = flags.contains(RawFlags::CREATE_FOR_IMPORT);
+    let directory = flags.contains(RawFlags::CREATE_FOR_DIR);
+    let request = OpenRequest {
+        path,
+        disposition: Disposition::OpenExisting,
+        open_reparse_point: true,
+        directories: true,
+    };
+    let opened = match system.volume().open(&request) {
+        Err(error) if import && error.win32() == Win32Error::FILE_NOT_FOUND => {
+            let direction = Direction::Import { directory, done: false };
+            return Ok(EncryptedFileRaw { system, path: path.to_owned(), flags, direction, _shared: None });
+        }
+        opened => opened.map_err(at_path)?,
+    };
+    let access = if import { Access::FILE_WRITE_DATA } else { Access::FILE_READ_DATA };
+    let shared = system.shares().enter(opened.identity, access, Share::READ).map_err(at_path)?;
+    let source = opened.file.source().map_err(at_path)?;
+    let info = source.info().map_err(at_path)?;
+    let refuse = |code, why: &'static str| Err(at_path(Error::new(code, why)));
+    if directory && !info.attributes.is_directory() {
+        return refuse(Win32Error::DIRECTORY, "it is a file, and CREATE_FOR_DIR is set");
+    }
+    let direction = if import {
+        if info.attributes.is_directory() && !directory {
+            return refuse(Win32Error::ACCESS_DENIED, "it is a directory, and CREATE_FOR_DIR is not set");
+        }
+        let hidden = info.attributes.contains(FileAttributes::HIDDEN);
+        if hidden && !directory && !flags.contains(RawFlags::OVERWRITE_HIDDEN) {
+            return refuse(
+                Win32Error::ACCESS_DENIED,
+                "a hidden file is there, and OVERWRITE_HIDDEN is not set",
+            );
+        }
+        if info.attributes.contains(FileAttributes::READONLY) && !directory {
+            return refuse(Win32Error::ACCESS_DENIED, "a read-only file is there");
+        }
+        Direction::Import { directory, done: false }
+    } else {
+        if source.encrypted().map_err(at_path)?.is_none() {
+            return refuse(Win32Error::FILE_NOT_ENCRYPTED, "the file is not encrypted");
+        }
+        Direction::Export(source)
+    };
+    Ok(EncryptedFileRaw { system, path: path.to_owned(), flags, direction, _shared: Some(shared) })
+}
+
+/// `ReadEncryptedFileRaw`: gives the raw data to `export` in blocks of 1 byte to 64 KiB, one after the other, until that
+/// answers another number than 0. Each call begins at the beginning.
+///
+/// # Errors
+/// What `export` answered; 87 for a context that was opened for import; 1 when `export` panicked; whatever reading meets.
+pub fn read_encrypted_file_raw(
+    mut export: impl FnMut(&[u8]) -> u32,
+    context: &mut EncryptedFileRaw<'_>,
+) -> Result<()> {
+    let at_path = |error: Error| error.at_path(&context.path);
+    let Direction::Export(source) = &context.direction else {
+        return Err(at_path(wrong("the context was opened for import")));
+    };
+    let mut file = source.encrypted().map_err(at_path)?.ok_or_else(|| at_path(not_encrypted()))?;
+    if context.flags.contains(RawFlags::DROP_ALTERNATE_STREAMS) {
+        file = Box::new(Unnamed::new(file));
+    }
+    let mut reader = ExportReader::new(file).map_err(at_path)?;
+    let mut block = vec![0; BLOCK];
+    loop {
+        let got = reader.read(&mut block).map_err(at_path)?;
+        if got == 0 {
+            return Ok(());
+        }
+        let data = block.get(..got).unwrap_or_default();
+        match fenced(|| export(data)).map_err(at_path)? {
+            0 => {}
+            code => return Err(at_path(Error::new(Win32Error(code), "the export callback ended it"))),
+        }
+    }
+}
+
+/// `WriteEncryptedFileRaw`: takes raw data from `import`, block by block, and makes the encrypted file of them.
+///
+/// `import` gets a buffer of 64 KiB and its length; it fills as much of it as it likes and says how much. 0 bytes are the
+/// end. The file appears whole, in place of one that is there, whose descriptor, attributes, times, EAs and object id stay;
+/// on any failure, what was there is untouched. What Windows leaves behind then is not documented; this is our choice.
+///
+/// # Errors
+/// What `import` answered; 6008 when the data are not in the export format or are cut; 87 for a context that was opened
+/// for export or was written already, or when `import` says more than the buffer holds; 1 when `import` panicked; 112 for
+/// want of room; 50 where the place cannot hold encrypted files.
+pub fn write_encrypted_file_raw(
+    mut import: impl FnMut(&mut [u8], &mut u32) -> u32,
+    context: &mut EncryptedFileRaw<'_>,
+) -> Result<()> {
+    let path = context.path.clone();
+    let at_path = |error: Error| error.at_path(&path);
+    let Direction::Import { directory, done } = &mut context.direction else {
+        return Err(at_path(wrong("the context was opened for export")));
+    };
+    if std::mem::replace(done, true) {
+        return Err(at_path(wrong("the context was written already")));
+    }
+    let silent = Collected::new();
+    let to: &dyn Report = match context.system.report() {
+        Some(report) => report,
+        None => &silent,
+    };
+    let report = FileReport { to, path: path.as_ref() };
+    let sink = context.system.volume().stage(&path, *directory).map_err(at_path)?;
+    let mut restore = Restore::new(sink, Unheld::Report);
+    keep_the_rest(context.system, &path, &mut restore, &report).map_err(at_path)?;
+    restore.put(&Record::EfsRaw { size: None }, &report).map_err(at_path)?;
+    let mut filter = context.flags.contains(RawFlags::DROP_ALTERNATE_STREAMS).then(DropNamed::default);
+    let (mut block, mut size) = (vec![0; BLOCK], 0);
+    loop {
+        let mut len = BLOCK as u32;
+        match fenced(|| import(&mut block, &mut len)).map_err(at_path)? {
+            0 => {}
+            code => return Err(at_path(Error::new(Win32Error(code), "the import callback ended it"))),
+        }
+        let Some(data) = block.get(..len as usize) else {
+            return Err(at_path(wrong("the import callback says more bytes than the buffer has")));
+        };
+        let passed = match &mut filter {
+            Some(filter) if data.is_empty() => Some(filter.finish().map_err(at_path)?),
+            Some(filter) => Some(filter.pass(data).map_err(at_path)?),
+            None => None,
+        };
+        let last = data.is_empty();
+        let data = passed.as_deref().unwrap_or(data);
+        if !data.is_empty() {
+            restore.put(&Record::Bytes { offset: size, data }, &report).map_err(at_path)?;
+            size += data.len() as u64;
+        }
+        if last {
+            break;
+        }
+    }
+    restore.put(&Record::EndStream { size }, &report).map_err(at_path)?;
+    restore.put(&Record::EndFile, &report).map_err(at_path)?;
+    restore.commit(&report).map_err(at_path)
+}
+
+/// `CloseEncryptedFileRaw`; dropping the context does the same.
+pub fn close_encrypted_file_raw(context: EncryptedFileRaw<'_>) {
+    drop(context);
+}
+
+/// Everything of a file that is there but its streams, which the new one takes over.
+fn keep_the_rest(system: &System, path: &str, restore: &mut Restore, report: &FileReport<'_>) -> Result<()> {
+    let request = OpenRequest {
+        path,
+        disposition: Disposition::OpenExisting,
+        open_reparse_point: true,
+        directories: true,
+    };
+    let Ok(opened) = system.volume().open(&request) else { return Ok(()) };
+    let source = opened.file.source()?;
+    let mut info = source.info()?;
+    info.attributes
+        .remove(FileAttributes::COMPRESSED | FileAttributes::SPARSE_FILE | FileAttributes::REPARSE_POINT);
+    info.attributes.insert(FileAttributes::ENCRYPTED);
+    // The content is new, and so are its times.
+    (info.times.written, info.times.accessed, info.times.changed) = (None, None, None);
+    restore.put(&Record::File(&info), report)?;
+    for kind in [SmallKind::Security, SmallKind::Ea, SmallKind::ObjectId] {
+        if let Some(payload) = source.small(kind)? {
+            restore.put(&Record::Small(kind, payload), report)?;
+        }
+    }
+    Ok(())
+}
+
+/// Calls back; a panic stays here.
+fn fenced<T>(call: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(call))
+        .map_err(|_| Error::new(Win32Error::INVALID_FUNCTION, "the callback panicked"))
+}
+
+fn wrong(why: &'static str) -> Error {
+    Error::new(Win32Error::INVALID_PARAMETER, why)
+}
+
+fn not_encrypted() -> Error {
+    Error::new(Win32Error::FILE_NOT_ENCRYPTED, "the file is not encrypted any more")
+}
