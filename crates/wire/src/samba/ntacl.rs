@@ -9,11 +9,13 @@
 | 4 | as 3 but without the padding; description, UTF-8 with NUL, padding to 4; NTTIME u64; 64 bytes of hash of the POSIX ACL | 152 and more |
 
 **The offsets in the descriptor count from the start of the attribute**, not from that of the descriptor; an offset of 0
-stays 0. Versions 1 and 2 are believed by smbd as they are; of 3 and 4 it compares the hashes first.
+stays 0. **A list counts by its offset**: smbd keeps a SACL, and gives it to clients, without SACL_PRESENT (seen with 4.17
+after a change of the DACL alone). Versions 1 and 2 are believed by smbd as they are; of 3 and 4 it compares the hashes first.
 */
 
 use crate::bytes;
 use crate::error::{Error, Format, Result};
+use crate::security::Control;
 
 /// The attribute, which only root may write.
 pub const NAME: &str = "security.NTACL";
@@ -32,7 +34,8 @@ const V1_HEAD: usize = 8;
 pub struct NtAcl {
     /// 1 to 4.
     pub version: u16,
-    /// The self-relative descriptor, its offsets counted from its own start. It was not looked into.
+    /// The self-relative descriptor, its offsets counted from its own start, with the bits DACL_PRESENT and SACL_PRESENT
+    /// for the lists that it has. It was not looked into otherwise.
     pub security: Vec<u8>,
     /// What smbd compares before it believes the descriptor.
     pub hash: Option<Hash>,
@@ -80,9 +83,10 @@ impl NtAcl {
             .get(begin..)
             .filter(|rest| rest.len() >= 20)
             .ok_or_else(|| cut("descriptor", begin + 20))?;
-        let security = rebase(security, begin, u32::checked_sub).ok_or_else(|| {
+        let mut security = rebase(security, begin, u32::checked_sub).ok_or_else(|| {
             Error::value(Format::NtAcl, begin as u64, "offset in the descriptor", 0, "one behind its start")
         })?;
+        mark_lists(&mut security);
         Ok(Self { version, security, hash })
     }
 
@@ -114,6 +118,18 @@ fn version_4(value: &[u8]) -> Result<(usize, Vec<u8>, Option<[u8; 64]>)> {
     let time = (begin + len + 1).next_multiple_of(4);
     let system = bytes::array_at(value, time + 8).ok_or_else(cut)?;
     Ok((time + 72, rest.get(..len).unwrap_or_default().to_vec(), Some(system)))
+}
+
+/// Says of lists that they are there: Windows goes by that bit.
+fn mark_lists(security: &mut [u8]) {
+    for (at, present) in [(12, Control::SACL_PRESENT), (16, Control::DACL_PRESENT)] {
+        let there = bytes::u32_at(security, at).is_some_and(|offset| offset != 0);
+        if let Some(control) = security.get_mut(2..).and_then(|rest| rest.first_chunk_mut::<2>())
+            && there
+        {
+            *control = (u16::from_le_bytes(*control) | present.bits()).to_le_bytes();
+        }
+    }
 }
 
 /// The descriptor with its offsets moved; `None` when one cannot be.
@@ -187,6 +203,22 @@ mod tests {
         assert_eq!(built, value(1, &0x0002_0000u32.to_le_bytes()));
         assert_eq!(NtAcl::parse(&built).unwrap().security, descriptor());
         assert!(NtAcl::build(&[1; 19]).is_err());
+    }
+
+    /// What smbd has left of O:BAG:SYD:P(A;;FA;;;WD)S:(AU;SA;FA;;;WD) after a change of its DACL.
+    #[test]
+    fn bs_66_lists_count_without_their_bits() {
+        let whole = parse_sddl("O:BAG:SYD:P(A;;FA;;;WD)S:(AU;SA;FA;;;WD)").unwrap();
+        for missing in [0x10, 0x4, 0x14] {
+            let mut value = NtAcl::build(&whole).unwrap();
+            value[10] &= !missing;
+            assert_eq!(NtAcl::parse(&value).unwrap().security, whole, "{missing:#x}");
+        }
+        // A list that is not there stays so, whether it is null or absent.
+        for text in ["O:BAG:SY", "O:BAG:SYD:NO_ACCESS_CONTROL"] {
+            let security = parse_sddl(text).unwrap();
+            assert_eq!(NtAcl::parse(&NtAcl::build(&security).unwrap()).unwrap().security, security);
+        }
     }
 
     /// Made by `ndr_pack` of Samba 4.17's Python bindings for `O:BAG:SYD:P(A;;FA;;;WD)`.
