@@ -121,3 +121,28 @@ fn damaged_and_foreign_attributes_are_told() {
     assert_eq!(kinds, [LossKind::Attribute; 3], "{:?}", report.losses());
     assert!(source.small(SmallKind::Security).unwrap().is_none());
 }
+
+fn losses(source: &dyn FileSource, path: &Path) -> Vec<LossKind> {
+    let report = Collected::new();
+    source.remarks(Facet::All, &FileReport { to: &report, path }).unwrap();
+    report.losses().iter().map(|loss| loss.kind).collect()
+}
+
+#[test]
+fn two_descriptors_that_differ_are_told() {
+    let Some(dir) = scratch() else { return };
+    let path = dir.path().join("f");
+    fs::write(&path, "x").unwrap();
+    let (first, second) = (parse_sddl("O:BAG:SY").unwrap(), parse_sddl("O:SYG:SY").unwrap());
+    let set_first = NtAcl::build(&first).unwrap();
+    if rustix::fs::lsetxattr(&path, ntacl::NAME, &set_first, XattrFlags::empty()).is_err() {
+        println!("skipped: only root writes {}", ntacl::NAME);
+        return;
+    }
+    for (other, told) in [(&first, vec![]), (&second, vec![LossKind::Security])] {
+        set(&path, ntacl::USER_NAME, &NtAcl::build(other).unwrap());
+        let source = place::open(&path).unwrap();
+        assert_eq!(source.small(SmallKind::Security).unwrap().unwrap(), first);
+        assert_eq!(losses(&*source, &path), told);
+    }
+}

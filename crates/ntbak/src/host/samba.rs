@@ -34,6 +34,8 @@ pub(crate) struct Dialect {
     pub(crate) acls: Vec<OsString>,
     /// The file system has facts of Windows itself, in attributes of its own.
     pub(crate) own: Option<Own>,
+    /// The second one says something else than the first, which was taken.
+    pub(crate) acls_differ: bool,
     /// Attributes of the dialect that cannot be read, and why.
     pub(crate) unreadable: Vec<(OsString, String)>,
 }
@@ -119,7 +121,9 @@ impl Dialect {
         }
         Ok(match bytes {
             // The one that only root may write comes before the other in the list, and counts more.
-            _ if is_acl && self.security.is_some() => Ok(()),
+            _ if is_acl && self.security.is_some() => NtAcl::parse(&value).map_err(text).map(|acl| {
+                self.acls_differ = self.security.as_deref() != Some(&acl.security);
+            }),
             _ if is_acl => NtAcl::parse(&value).map_err(text).map(|acl| {
                 self.conditional = acl.is_conditional();
                 self.security = Some(acl.security);

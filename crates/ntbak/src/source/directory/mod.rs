@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use ntbak_wire::record::{
     Extent, Extents, FileInfo, Link, NodeId, SmallKind, StreamFlags, StreamHead, Times,
 };
+use ntbak_wire::samba::ntacl;
 use ntbak_wire::{FileAttributes, FileTime, Name, Win32Error, reparse, side};
 use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
@@ -359,6 +360,14 @@ fn tell_dialect(samba: &Dialect, losses: &mut Vec<(LossKind, String)>, notes: &m
     }
     if samba.own.is_some() {
         notes.push("this file system shows no named streams, reparse points and object ids: read the volume with ntfs-3g, or its image".into());
+    }
+    if samba.acls_differ {
+        let why = format!(
+            "{} has another descriptor than {}, which was taken; remove the one that Samba does not use here",
+            ntacl::USER_NAME,
+            ntacl::NAME
+        );
+        losses.push((LossKind::Security, why));
     }
     for (name, why) in &samba.unreadable {
         losses.push((LossKind::Attribute, format!("the attribute {} cannot be read: {why}", name.display())));
