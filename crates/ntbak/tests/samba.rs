@@ -122,10 +122,67 @@ fn damaged_and_foreign_attributes_are_told() {
     assert!(source.small(SmallKind::Security).unwrap().is_none());
 }
 
+/// Where `streams_depot` has the streams of a file; by the description in Samba's manual and sources, not by our code.
+fn depot_path(depot: &Path, of: &Path) -> std::path::PathBuf {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = fs::metadata(of).unwrap();
+    let id = (u128::from(metadata.ino()) << 64 | u128::from(metadata.dev())).to_le_bytes();
+    let sum = id
+        .iter()
+        .enumerate()
+        .fold(0x2_38F1_3AF0_u64, |sum, (at, byte)| sum + (u64::from(*byte) << (at * 5 % 24)));
+    let hash = (sum & 0xFFFF_FFFF) * 1_103_515_243 + 12_345;
+    let digits: String = id.iter().map(|byte| format!("{byte:02X}")).collect();
+    depot.join(format!("{:02X}/{:02X}/{digits}", hash & 0xFF, hash >> 8 & 0xFF))
+}
+
 fn losses(source: &dyn FileSource, path: &Path) -> Vec<LossKind> {
     let report = Collected::new();
     source.remarks(Facet::All, &FileReport { to: &report, path }).unwrap();
     report.losses().iter().map(|loss| loss.kind).collect()
+}
+
+#[test]
+fn streams_of_a_depot_are_found_upwards_and_read_by_position() {
+    let Some(dir) = scratch() else { return };
+    let deep = dir.path().join("a/b/c");
+    fs::create_dir_all(&deep).unwrap();
+    let path = deep.join("f");
+    fs::write(&path, "x").unwrap();
+    // Without the mark nobody looks.
+    let depot = depot_path(&dir.path().join(".streams"), &path);
+    fs::create_dir_all(&depot).unwrap();
+    fs::write(depot.join(":s:$DATA"), b"a stream").unwrap();
+    assert!(place::open(&path).unwrap().stream(1).unwrap().is_none());
+    set(&path, "user.SAMBA_STREAMS", b"1");
+    // A nearer depot that has nothing of it is passed by.
+    fs::create_dir(dir.path().join("a/.streams")).unwrap();
+    let source = place::open(&path).unwrap();
+    assert_eq!(stream(&*source, "s"), b"a stream");
+    let mut buf = [0; 3];
+    assert_eq!(source.read_at(1, 2, &mut buf).unwrap(), 3);
+    assert_eq!(&buf, b"str");
+    assert_eq!(losses(&*source, &path), []);
+    // It counts more than an attribute of the same name, and says so.
+    set(&path, "user.DosStream.S:$DATA", b"old\0");
+    let source = place::open(&path).unwrap();
+    assert_eq!(stream(&*source, "s"), b"a stream");
+    assert!(source.stream(2).unwrap().is_none());
+    assert_eq!(losses(&*source, &path), [LossKind::Stream]);
+    rustix::fs::removexattr(&path, "user.DosStream.S:$DATA").unwrap();
+    // Links within a depot lead nowhere.
+    let real = dir.path().join("real");
+    fs::rename(&depot, &real).unwrap();
+    std::os::unix::fs::symlink(&real, &depot).unwrap();
+    let source = place::open(&path).unwrap();
+    assert!(source.stream(1).unwrap().is_none());
+    assert_eq!(losses(&*source, &path), [LossKind::Stream]);
+    fs::remove_file(&depot).unwrap();
+    fs::rename(&real, &depot).unwrap();
+    std::os::unix::fs::symlink(depot.join(":s:$DATA"), depot.join(":link:$DATA")).unwrap();
+    let source = place::open(&path).unwrap();
+    assert!(source.stream(2).unwrap().is_none());
+    assert_eq!(losses(&*source, &path), [LossKind::Stream]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What lies beside the content of a file, in attributes and in a side file, read as one.
+//! What lies beside the content of a file, in attributes, in a side file and in Samba's depot, read as one.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -16,20 +16,26 @@ use crate::error::{Error, Result};
 use crate::host::node::{Node, Spot};
 use crate::host::samba::{AttributeStream, Dialect};
 use crate::host::side::{SideFile, SideStream, file_name};
+use crate::host::streams_depot::{Depot, DepotStream};
 use crate::memory::StreamKey;
 
-/// Both places of a file. Where both say something, the attribute does: Samba changes it there.
+/// The places of a file. Where an attribute says something, that counts more than the side file: Samba changes it there.
+/// A depot has streams alone, and counts most: smbd makes them, and what ntbak writes removes them.
 #[derive(Debug, Default)]
 pub(crate) struct Beside {
     pub(crate) side: Option<SideFile>,
     pub(crate) samba: Dialect,
+    pub(crate) depot: Option<Depot>,
+    /// Why the depot that the file has is out of reach.
+    pub(crate) lost_depot: Option<String>,
 }
 
-/// A named stream in one of the two.
+/// A named stream in one of the three.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum NamedStream<'a> {
     Side(&'a SideFile, &'a SideStream),
     Attribute(&'a AttributeStream),
+    Depot(&'a Depot, &'a DepotStream),
 }
 
 /// Where the side file of a node is: the directory whose side files are meant, its name there, and its owner's name.
@@ -47,6 +53,18 @@ impl Beside {
     pub(crate) fn open_side(node: &Node, spot: &Spot, stat: &Stat) -> Result<Option<SideFile>> {
         let (dir, name, owner) = side_home(node, spot)?;
         SideFile::open(&dir, &name, &owner, stat.st_uid)
+    }
+
+    /// What there is beside the side file.
+    pub(crate) fn read(side: Option<SideFile>, node: &Node, spot: &Spot, stat: &Stat) -> Result<Self> {
+        let samba = Dialect::read(node)?;
+        let depot = if samba.has_depot { Some(Depot::open(node, spot, stat)?) } else { None };
+        let (depot, lost_depot) = match depot {
+            None => (None, None),
+            Some(Ok(depot)) => (Some(depot), None),
+            Some(Err(why)) => (None, Some(why)),
+        };
+        Ok(Self { side, samba, depot, lost_depot })
     }
 
     /// The head of the side file, if there is one.
@@ -92,14 +110,17 @@ impl Beside {
         self.side.iter().flat_map(|side| &side.small).any(|(told, _)| *told == kind)
     }
 
-    /// The named streams of both places; one that is in both is that in the attribute.
+    /// The named streams of all places; one that is in more than one is that which counts most.
     pub(crate) fn streams(&self) -> Vec<Named> {
-        let here: HashSet<_> =
-            self.samba.streams.iter().map(|stream| StreamKey::of(Some(&stream.name))).collect();
+        let depot = || self.depot.iter().flat_map(|depot| &depot.streams);
+        let mut newer: HashSet<_> = depot().map(|stream| StreamKey::of(Some(&stream.name))).collect();
+        let here = self.samba.streams.iter().enumerate();
+        let here = here.filter(|(_, stream)| newer.insert(StreamKey::of(Some(&stream.name))));
+        let here: Vec<_> = here.map(|(at, _)| Named::Attribute(at)).collect();
         let told = self.side.iter().flat_map(|side| &side.streams).enumerate();
-        let told = told.filter(|(_, stream)| !here.contains(&StreamKey::of(stream.head.name.as_ref())));
+        let told = told.filter(|(_, stream)| !newer.contains(&StreamKey::of(stream.head.name.as_ref())));
         let told = told.map(|(at, _)| Named::Side(at));
-        let mut streams: Vec<_> = told.chain((0..self.samba.streams.len()).map(Named::Attribute)).collect();
+        let mut streams: Vec<_> = told.chain(here).chain((0..depot().count()).map(Named::Depot)).collect();
         if let Some(order) = self.head().map(|head| &head.streams).filter(|order| !order.is_empty()) {
             let places: HashMap<_, _> =
                 order.iter().enumerate().map(|(at, (name, ..))| (StreamKey::upper(name), at)).collect();
@@ -119,6 +140,7 @@ impl Beside {
         match self.stream(named)? {
             NamedStream::Side(_, stream) => stream.head.name.as_ref(),
             NamedStream::Attribute(stream) => Some(&stream.name),
+            NamedStream::Depot(_, stream) => Some(&stream.name),
         }
     }
 
@@ -126,6 +148,7 @@ impl Beside {
     pub(crate) fn stream_head(&self, named: Named) -> Option<StreamHead> {
         match self.stream(named)? {
             NamedStream::Side(_, stream) => Some(stream.head.clone()),
+            NamedStream::Depot(_, stream) => Some(stream.head.clone()),
             NamedStream::Attribute(stream) => {
                 let mut head = StreamHead::plain(Some(stream.name.clone()), stream.size);
                 let name = StreamKey::upper(stream.name.name());
@@ -147,6 +170,10 @@ impl Beside {
                 Some(NamedStream::Side(side, side.streams.get(at)?))
             }
             Named::Attribute(at) => self.samba.streams.get(at).map(NamedStream::Attribute),
+            Named::Depot(at) => {
+                let depot = self.depot.as_ref()?;
+                Some(NamedStream::Depot(depot, depot.streams.get(at)?))
+            }
         }
     }
 
@@ -186,4 +213,5 @@ impl Beside {
 pub(crate) enum Named {
     Side(usize),
     Attribute(usize),
+    Depot(usize),
 }

@@ -13,4 +13,5 @@ pub(crate) mod side;
 pub(crate) mod side_writer;
 pub(crate) mod stage;
 pub(crate) mod stream_spool;
+pub(crate) mod streams_depot;
 pub(crate) mod target;

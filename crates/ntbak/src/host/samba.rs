@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use crate::error::{Error, Result};
 use crate::host::linux::{LinuxKind, Own};
 use crate::host::node::Node;
+use crate::host::streams_depot;
 
 /// The facts of one file that are in extended attributes.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub(crate) struct Dialect {
     /// Extended attributes, by name; Samba keeps no flags and no order.
     pub(crate) eas: Vec<Ea<'static>>,
     pub(crate) streams: Vec<AttributeStream>,
+    /// It says that a depot has streams of it: [`streams_depot`].
+    pub(crate) has_depot: bool,
     /// Attributes of Linux that are no fact about a Windows file.
     pub(crate) foreign: Vec<OsString>,
     /// Attributes with the descriptor; there can be two.
@@ -105,6 +108,10 @@ impl Dialect {
             if !KERNEL.iter().any(|kernel| bytes == kernel.as_bytes()) {
                 self.foreign.push(name.to_owned());
             }
+            return Ok(Ok(()));
+        }
+        if bytes == streams_depot::MARK.as_bytes() {
+            self.has_depot = true;
             return Ok(Ok(()));
         }
         if bytes.starts_with(stream::PREFIX.as_bytes()) {

@@ -54,6 +54,7 @@ impl DirectorySink {
         self.write_attributes(&node, &mut writer, &mut head, report)?;
         self.write_side(head, before.side.as_ref())?;
         writer.finish()?;
+        before.depot.map_or(Ok(()), |depot| depot.remove(&self.streams.names))?;
         if self.directory && !self.is_symlink {
             self.set_times()?;
         }

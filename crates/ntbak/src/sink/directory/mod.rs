@@ -21,7 +21,6 @@ use crate::host::beside::{self, Beside};
 use crate::host::content::ContentWriter;
 use crate::host::escape;
 use crate::host::node::Spot;
-use crate::host::samba::Dialect;
 use crate::host::stage::Stage;
 use crate::host::stream_spool::StreamSpool;
 use crate::host::target::Target;
@@ -91,8 +90,7 @@ impl DirectorySink {
                 return Err(Error::new(Win32Error::ACCESS_DENIED, why).at_path(&spot.path));
             }
         };
-        let mut before =
-            Beside { side: Beside::open_side(&node, &spot, &stat)?, samba: Dialect::read(&node)? };
+        let mut before = Beside::read(Beside::open_side(&node, &spot, &stat)?, &node, &spot, &stat)?;
         if let Some(side) = &mut before.side
             && (side.head.size, side.head.modified) != (size(&stat), modified(&stat))
         {

@@ -143,6 +143,7 @@ impl DirectorySource {
         match self.named(index).and_then(|named| self.beside.stream(named)) {
             Some(NamedStream::Side(_, stream)) => stream.head.size,
             Some(NamedStream::Attribute(stream)) => stream.size,
+            Some(NamedStream::Depot(_, stream)) => stream.head.size,
             None => 0,
         }
     }

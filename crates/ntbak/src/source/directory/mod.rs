@@ -1,6 +1,7 @@
 //! A file in an ordinary Linux directory as a source: its content, and what its side file says.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -20,7 +21,8 @@ use crate::error::{Error, Result};
 use crate::host::beside::{Beside, Named, NamedStream};
 use crate::host::holes;
 use crate::host::node::{Node, Spot, read_at, read_bytes};
-use crate::host::samba::{AttributeStream, Dialect};
+use crate::host::samba::Dialect;
+use crate::memory::StreamKey;
 use crate::report::{FileReport, LossKind};
 use crate::source::{Facet, FileSource, LinuxAttribute};
 
@@ -43,8 +45,8 @@ pub struct DirectorySource {
     beside: Beside,
     named: Vec<Named>,
     linux_attributes: Vec<LinuxPlace>,
-    /// The content of the stream in attributes that was read last.
-    last: Mutex<Option<(usize, Arc<Vec<u8>>)>>,
+    /// The stream in attributes or in a depot that was read last.
+    last: Mutex<Option<(usize, Arc<Held>)>>,
     /// A symbolic link as the reparse buffer that it is on Windows.
     link: Option<Vec<u8>>,
     /// Bytes of the content.
@@ -63,6 +65,24 @@ enum LinuxPlace {
     Here(OsString),
     /// In the side file, by its number there.
     Side(usize),
+}
+
+/// The content of a named stream, ready to be read.
+#[derive(Debug)]
+enum Held {
+    Bytes(Vec<u8>),
+    File(OwnedFd),
+}
+
+impl Held {
+    fn read(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        match self {
+            Self::Bytes(bytes) => Ok(read_bytes(bytes, offset, buf)),
+            Self::File(fd) => {
+                read_at(fd, offset, buf).map_err(|error| Error::io("reading Samba's depot", error))
+            }
+        }
+    }
 }
 
 impl DirectorySource {
@@ -90,7 +110,7 @@ impl DirectorySource {
             }
             side => side?,
         };
-        let beside = Beside { side, samba: Dialect::read(&node)? };
+        let beside = Beside::read(side, &node, spot, &stat)?;
         let side = beside.side.as_ref();
         let fresh =
             side.is_some_and(|side| (side.head.modified, side.head.size) == (modified(&stat), size(&stat)));
@@ -163,6 +183,7 @@ impl DirectorySource {
             unnamed = None;
         }
         tell_dialect(&beside.samba, &mut losses, &mut notes);
+        tell_depot(&beside, &mut losses);
         if side.is_none() {
             info.times.created = node.created();
         }
@@ -250,17 +271,17 @@ impl DirectorySource {
         self.beside.stream(self.named(index)?)
     }
 
-    /// The content of a stream in attributes, kept from the last time when it is the same.
-    fn attribute_content(&self, index: usize, stream: &AttributeStream) -> Result<Arc<Vec<u8>>> {
+    /// A stream that has to be opened to be read, kept from the last time when it is the same.
+    fn hold(&self, index: usize, open: impl FnOnce() -> Result<Held>) -> Result<Arc<Held>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, content)) = &*last
+        if let Some((of, held)) = &*last
             && *of == index
         {
-            return Ok(content.clone());
+            return Ok(held.clone());
         }
-        let content = Arc::new(stream.read(&self.node)?);
-        *last = Some((index, content.clone()));
-        Ok(content)
+        let held = Arc::new(open()?);
+        *last = Some((index, held.clone()));
+        Ok(held)
     }
 
     fn is_unnamed(&self, index: usize) -> bool {
@@ -315,6 +336,13 @@ impl FileSource for DirectorySource {
         }
         Ok(match self.stream_at(stream) {
             Some(NamedStream::Side(_, stream)) => stream.next_extent(from),
+            Some(NamedStream::Depot(depot, named)) => {
+                let at = |error: Error| error.at_path(&self.path).at_offset(from);
+                match &*self.hold(stream, || depot.content(named).map(Held::File)).map_err(at)? {
+                    Held::File(fd) => holes::next_native(fd, from).map_err(at)?,
+                    Held::Bytes(_) => None,
+                }
+            }
             _ => None,
         })
     }
@@ -330,8 +358,12 @@ impl FileSource for DirectorySource {
         }
         match self.stream_at(stream) {
             Some(NamedStream::Attribute(named)) => {
-                let content = self.attribute_content(stream, named).map_err(at)?;
-                Ok(read_bytes(&content, offset, buf))
+                let open = || named.read(&self.node).map(Held::Bytes);
+                self.hold(stream, open).and_then(|held| held.read(offset, buf)).map_err(at)
+            }
+            Some(NamedStream::Depot(depot, named)) => {
+                let open = || depot.content(named).map(Held::File);
+                self.hold(stream, open).and_then(|held| held.read(offset, buf)).map_err(at)
             }
             Some(NamedStream::Side(side, named)) => side.read(named, offset, buf).map_err(at),
             None => Err(at(Error::new(Win32Error::FILE_NOT_FOUND, "there is no such stream"))),
@@ -371,6 +403,27 @@ fn tell_dialect(samba: &Dialect, losses: &mut Vec<(LossKind, String)>, notes: &m
     }
     for (name, why) in &samba.unreadable {
         losses.push((LossKind::Attribute, format!("the attribute {} cannot be read: {why}", name.display())));
+    }
+}
+
+/// What of the streams in Samba's depot is out of reach, or hides others.
+fn tell_depot(beside: &Beside, losses: &mut Vec<(LossKind, String)>) {
+    if let Some(why) = &beside.lost_depot {
+        let why =
+            format!("Samba has marked it as having streams in a streams_depot, which was not found: {why}");
+        losses.push((LossKind::Stream, why));
+    }
+    let Some(depot) = &beside.depot else { return };
+    for (name, why) in &depot.unreadable {
+        losses
+            .push((LossKind::Stream, format!("{:?} in Samba's depot cannot be read: {why}", name.display())));
+    }
+    let held: HashSet<_> = depot.streams.iter().map(|stream| StreamKey::of(Some(&stream.name))).collect();
+    for stream in &beside.samba.streams {
+        if held.contains(&StreamKey::of(Some(&stream.name))) {
+            let why = format!("{} is in an attribute, too; the one in Samba's depot was taken", stream.name);
+            losses.push((LossKind::Stream, why));
+        }
     }
 }
 
