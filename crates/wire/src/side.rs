@@ -34,6 +34,7 @@ All numbers are little-endian. Facts by tag:
 | 15 | the file system does not show the holes of the unnamed stream: runs of zeros of 64 KiB are taken for them; no value |
 | 16 | 8 | its modification time: seconds since 1970, signed |
 | 17 | log2 of the cluster size of the volume that an encrypted file came from, u8 |
+| 18 | 16 bytes by which the owner is known: those of its attribute `user.ntbak.side` |
 
 Facts 8, 9 and 15 hang on the content: they hold only while the owner still has the size and modification time of the head.
 Fact 12 holds while the owner has the mode, user and group that it got. Tags that a reader does not know are kept.
@@ -53,6 +54,8 @@ use crate::record::{StreamFlags, Times};
 pub const DIRECTORY: &str = ".ntbak-side";
 /// The side file of the directory that it is in.
 pub const SELF: &str = "self";
+/// The attribute of an owner by which its side file is found again when it was renamed.
+pub const MARK: &str = "user.ntbak.side";
 /// The first bytes of a side file.
 pub const MAGIC: [u8; 8] = *b"NTBKSID1";
 /// The most bytes that the head of a side file has, facts included.
@@ -95,6 +98,8 @@ pub struct SideHead {
     pub efs: Option<Vec<u8>>,
     /// log2 of the cluster size of the volume that an encrypted file came from.
     pub efs_cluster_shift: Option<u8>,
+    /// By what the owner is known, whatever its name: the value of its attribute [`MARK`].
+    pub mark: Option<[u8; 16]>,
     /// Facts that this version does not know, by tag.
     pub unknown: Vec<(u16, Vec<u8>)>,
 }
@@ -145,13 +150,19 @@ const LINUX_ATTRIBUTE: u16 = 14;
 const HIDDEN_HOLES: u16 = 15;
 const EFS: u16 = 16;
 const EFS_CLUSTER_SHIFT: u16 = 17;
+const OWNER_MARK: u16 = 18;
 
 impl SideHead {
     /// Whether there is any fact in it.
     #[must_use]
     pub fn has_facts(&self) -> bool {
-        let bare =
-            Self { owner: self.owner.clone(), size: self.size, modified: self.modified, ..Self::default() };
+        let bare = Self {
+            owner: self.owner.clone(),
+            size: self.size,
+            modified: self.modified,
+            mark: self.mark,
+            ..Self::default()
+        };
         *self != bare
     }
 
@@ -227,6 +238,9 @@ impl SideHead {
         }
         if let Some(shift) = self.efs_cluster_shift {
             put(EFS_CLUSTER_SHIFT, &[shift]);
+        }
+        if let Some(mark) = &self.mark {
+            put(OWNER_MARK, mark);
         }
         for (tag, value) in &self.unknown {
             put(*tag, value);
@@ -321,6 +335,7 @@ impl SideHead {
                 let (wanted, got) = numbers.split_at(12);
                 self.linux = Some((LinuxOwner::decode(wanted)?, LinuxOwner::decode(got)?));
             }
+            OWNER_MARK => self.mark = Some(exact(value)?),
             EFS => self.efs = Some(value.to_vec()),
             EFS_CLUSTER_SHIFT => self.efs_cluster_shift = Some(exact::<1>(value)?[0]),
             HIDDEN_HOLES => self.hidden_holes = true,
@@ -378,6 +393,7 @@ mod tests {
             linux_attributes: vec![(b"trusted.x".to_vec(), b"value".to_vec())],
             efs: Some(vec![7; 100]),
             efs_cluster_shift: Some(12),
+            mark: Some([5; 16]),
             unknown: vec![(900, b"later".to_vec())],
         }
     }

@@ -18,6 +18,7 @@ use crate::host::samba::{AttributeStream, Dialect};
 use crate::host::side::{SideFile, SideStream, file_name};
 use crate::host::streams_depot::{Depot, DepotStream};
 use crate::memory::StreamKey;
+use crate::source::{modified, size};
 
 /// The places of a file. Where an attribute says something, that counts more than the side file: Samba changes it there.
 /// A depot has streams alone, and counts most: smbd makes them, and what ntbak writes removes them.
@@ -28,6 +29,18 @@ pub(crate) struct Beside {
     pub(crate) depot: Option<Depot>,
     /// Why the depot that the file has is out of reach.
     pub(crate) lost_depot: Option<String>,
+    pub(crate) odd_side: OddSide,
+}
+
+/// What is wrong with the side file of a file.
+#[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
+pub(crate) enum OddSide {
+    #[default]
+    Nothing,
+    /// The file has had one, and it is not here.
+    Missing,
+    /// It is that of another file, which has had this name.
+    AnotherOwner,
 }
 
 /// A named stream in one of the three.
@@ -58,13 +71,38 @@ impl Beside {
     /// What there is beside the side file.
     pub(crate) fn read(side: Option<SideFile>, node: &Node, spot: &Spot, stat: &Stat) -> Result<Self> {
         let samba = Dialect::read(node)?;
+        let (side, odd_side) = Self::bind(side, samba.mark, node, spot, stat)?;
         let depot = if samba.has_depot { Some(Depot::open(node, spot, stat)?) } else { None };
         let (depot, lost_depot) = match depot {
             None => (None, None),
             Some(Ok(depot)) => (Some(depot), None),
             Some(Err(why)) => (None, Some(why)),
         };
-        Ok(Self { side, samba, depot, lost_depot })
+        Ok(Self { side, samba, depot, lost_depot, odd_side })
+    }
+
+    /// The side file that is the file's own: it may have been renamed, or replaced by another file of its name.
+    fn bind(
+        side: Option<SideFile>,
+        mark: Option<[u8; 16]>,
+        node: &Node,
+        spot: &Spot,
+        stat: &Stat,
+    ) -> Result<(Option<SideFile>, OddSide)> {
+        let is_own = |side: &SideFile| {
+            let fresh = (side.head.size, side.head.modified) == (size(stat), modified(stat));
+            side.head.mark.is_none() || side.head.mark == mark || mark.is_none() && fresh
+        };
+        match (side, mark) {
+            (Some(side), _) if is_own(&side) => Ok((Some(side), OddSide::Nothing)),
+            (None, None) => Ok((None, OddSide::Nothing)),
+            (Some(_), None) => Ok((None, OddSide::AnotherOwner)),
+            (_, Some(mark)) => {
+                let found = SideFile::find(&side_home(node, spot)?.0, mark, stat.st_uid)?;
+                let odd = if found.is_some() { OddSide::Nothing } else { OddSide::Missing };
+                Ok((found, odd))
+            }
+        }
     }
 
     /// The head of the side file, if there is one.

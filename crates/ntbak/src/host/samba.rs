@@ -8,7 +8,7 @@ use ntbak_wire::samba::dosattrib::{self, DosAttrib};
 use ntbak_wire::samba::ntacl::{self, NtAcl};
 use ntbak_wire::samba::{self, stream};
 use ntbak_wire::stream::StreamName;
-use ntbak_wire::{FileAttributes, FileTime};
+use ntbak_wire::{FileAttributes, FileTime, side};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -24,6 +24,8 @@ pub(crate) struct Dialect {
     /// smbd believes the descriptor only after it has compared hashes, which we cannot.
     pub(crate) conditional: bool,
     pub(crate) reparse: Option<Vec<u8>>,
+    /// By what a side file knows the file.
+    pub(crate) mark: Option<[u8; 16]>,
     /// What EFS keeps of an encrypted file, as ntfs-3g shows it.
     pub(crate) efs: Option<Vec<u8>>,
     /// Extended attributes, by name; Samba keeps no flags and no order.
@@ -137,6 +139,10 @@ impl Dialect {
             }),
             _ if bytes == dosattrib::NAME.as_bytes() => {
                 DosAttrib::parse(&value).map_err(text).map(|attrib| self.attrib = attrib)
+            }
+            _ if bytes == side::MARK.as_bytes() => {
+                self.mark = value.try_into().ok();
+                Ok(())
             }
             _ if bytes == EFS_INFO.as_bytes() => {
                 self.efs = Some(value);

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use ntbak_wire::ea::{self, Ea};
 use ntbak_wire::samba::dosattrib::{self, DosAttrib};
 use ntbak_wire::samba::ntacl::{self, NtAcl};
 use ntbak_wire::samba::{self, stream};
+use ntbak_wire::side;
 use ntbak_wire::stream::StreamName;
 use rustix::io::Errno;
 
@@ -99,6 +101,21 @@ impl<'a> DialectWriter<'a> {
             self.stale.insert(samba::REPARSE.into());
         }
         !buffer.is_empty() && !self.has_own() && self.set(samba::REPARSE.as_ref(), buffer)
+    }
+
+    /// By what a side file knows the file; `None` when there is none, or no attribute for it.
+    pub(crate) fn mark(&mut self, has_side: bool) -> Option<[u8; 16]> {
+        let before = self.before.mark;
+        if before.is_some() && !has_side {
+            self.stale.insert(side::MARK.into());
+        }
+        if !has_side || before.is_some() || self.has_own() {
+            return before.filter(|_| has_side);
+        }
+        let half = || RandomState::new().build_hasher().finish().to_ne_bytes();
+        let mut mark = [0; 16];
+        mark.copy_from_slice([half(), half()].as_flattened());
+        self.set(side::MARK.as_ref(), &mark).then_some(mark)
     }
 
     /// What EFS keeps of an encrypted file, where ntfs-3g shows it.

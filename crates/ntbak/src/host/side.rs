@@ -9,7 +9,7 @@ use ntbak_wire::Win32Error;
 use ntbak_wire::record::{Extent, Extents, SmallKind, StreamFlags, StreamHead};
 use ntbak_wire::side::{self, SideHead};
 use ntbak_wire::stream::{Decoder, Event, Header, StreamAttributes, StreamId, sparse};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -64,6 +64,9 @@ pub(crate) fn remove(dir: impl AsFd, name: &OsStr) -> Result<()> {
     Ok(())
 }
 
+/// How many side files are looked at for one that lost its name.
+const MAX_SEARCHED: usize = 4096;
+
 /// An opened side file with the places of all that is in it.
 #[derive(Debug)]
 pub(crate) struct SideFile {
@@ -109,22 +112,43 @@ impl SideFile {
         Ok((file.head.owner == owner.as_bytes()).then_some(file))
     }
 
-    /// Reads the head and the headers of the backup stream, not its payloads.
-    fn index(fd: OwnedFd) -> Result<Self> {
-        let fault = |error| Error::io("reading the side file", error);
+    /// The side file of the file with this mark, whatever its name was.
+    pub(crate) fn find(dir: impl AsFd, mark: [u8; 16], uid: u32) -> Result<Option<Self>> {
+        let Some(side) = open_directory(dir, Some(uid))? else { return Ok(None) };
+        let fault = |error| Error::io("looking for the side file", error);
+        for entry in Dir::read_from(&side).map_err(fault)?.take(MAX_SEARCHED) {
+            let entry = entry.map_err(fault)?;
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let Ok(fd) = rustix::fs::openat(&side, entry.file_name(), flags, Mode::empty()) else { continue };
+            if Self::head(&fd).is_ok_and(|(head, _)| head.mark == Some(mark)) {
+                return Self::index(fd).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the head, and where the backup stream begins.
+    fn head(fd: &OwnedFd) -> Result<(SideHead, usize)> {
         let mut bytes = vec![0; 4096];
-        let (head, begin) = loop {
-            let got = read_at(&fd, 0, &mut bytes).map_err(fault)?;
+        loop {
+            let got =
+                read_at(fd, 0, &mut bytes).map_err(|error| Error::io("reading the side file", error))?;
             match SideHead::decode(bytes.get(..got).unwrap_or_default()) {
-                Ok(decoded) => break decoded,
+                Ok(decoded) => return Ok(decoded),
                 Err(error) if got < bytes.len() || bytes.len() >= side::MAX_HEAD => return Err(error.into()),
                 Err(_) => bytes.resize(bytes.len() * 4, 0),
             }
-        };
+        }
+    }
+
+    /// Reads the head and the headers of the backup stream, not its payloads.
+    fn index(fd: OwnedFd) -> Result<Self> {
+        let fault = |error| Error::io("reading the side file", error);
+        let (head, begin) = Self::head(&fd)?;
         let mut file = Self { fd, head, small: Vec::new(), streams: Vec::new(), unknown: Vec::new() };
         let len = rustix::fs::fstat(&file.fd).map_err(|error| fault(error.into()))?.st_size;
         let (begin, len) = (begin as u64, u64::try_from(len).unwrap_or(0));
-        bytes.truncate(4096);
+        let mut bytes = vec![0; 4096];
         let mut decoder = Decoder::new();
         let mut names = HashMap::new();
         loop {

@@ -363,3 +363,45 @@ fn in_place_keeps_the_file_and_its_side_file_current() {
     assert_eq!((file.security, file.ea, file.reparse), (rich().security, rich().ea, rich().reparse));
     assert_eq!(names(&dir.path().join(side::DIRECTORY)).len(), 1);
 }
+
+/// A side file is known by more than a name: files are renamed, and replaced.
+#[test]
+fn a_side_file_goes_with_its_file() {
+    let dir = tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    if rustix::fs::setxattr(dir.path(), "user.probe", b"x", rustix::fs::XattrFlags::empty()).is_err() {
+        assert!(std::env::var_os("NTBAK_REQUIRE_ALL").is_none(), "no extended attributes");
+        eprintln!("skipped: the temporary directory has no extended attributes");
+        return;
+    }
+    store(&rich(), &at("f"));
+    fs::rename(at("f"), at("renamed")).unwrap();
+    assert_same(&load(&at("renamed")), &rich());
+    // Over one that has a side file of its own.
+    store(&MemoryFile::file().with_stream(Some(stream_name("large")), &[1; 70_000]), &at("g"));
+    fs::rename(at("renamed"), at("g")).unwrap();
+    assert_same(&load(&at("g")), &rich());
+    // Written in place, it has one of its own name.
+    write_stream(place::in_place(&at("g")).unwrap(), &alternate("new", b"n"), 9).unwrap();
+    assert_eq!(load(&at("g")).streams.len(), rich().streams.len() + 1);
+
+    // Another file of the name has nothing of it.
+    fs::remove_file(at("g")).unwrap();
+    fs::write(at("g"), b"another").unwrap();
+    let (file, told) = try_load(&at("g")).unwrap();
+    assert_eq!((file.streams.len(), file.object_id, file.security), (1, None, None));
+    assert_eq!((told.losses().len(), told.notes().len()), (0, 1), "{:?}", told.notes());
+
+    // Moved without it: that is a loss.
+    store(&rich(), &at("h"));
+    fs::create_dir(at("elsewhere")).unwrap();
+    fs::rename(at("h"), at("elsewhere/h")).unwrap();
+    let (_, told) = try_load(&at("elsewhere/h")).unwrap();
+    let kinds: Vec<_> = told.losses().iter().map(|loss| loss.kind).collect();
+    assert_eq!(kinds, [LossKind::Stream], "{:?}", told.losses());
+
+    // A copy of the whole directory without attributes, times kept, is as good as those are.
+    store(&MemoryFile::file().with_stream(Some(stream_name("large")), &[1; 70_000]), &at("copied"));
+    rustix::fs::removexattr(at("copied"), side::MARK).unwrap();
+    assert_eq!(load(&at("copied")).streams.len(), 2);
+}

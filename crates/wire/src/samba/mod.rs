@@ -26,7 +26,7 @@ pub const USER: &str = "user.";
 /// regard to case, as Samba does.
 #[must_use]
 pub fn is_private(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 7] = [
+    const NAMES: [&[u8]; 8] = [
         b"DOSATTRIB",
         b"DosAttrib",
         b"SAMBA_PAI",
@@ -34,6 +34,7 @@ pub fn is_private(name: &[u8]) -> bool {
         b"SmbReparse",
         b"NTACL",
         b"ntfs.efsinfo",
+        b"ntbak.side",
     ];
     const PREFIXES: [&[u8]; 2] = [b"DosStream.", b"DosStreamExt."];
     let has_prefix =

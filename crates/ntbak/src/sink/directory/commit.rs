@@ -52,7 +52,7 @@ impl DirectorySink {
         before.samba.own = LinuxKind::of(&node).own();
         let mut writer = DialectWriter::new(&node, &before.samba);
         self.write_attributes(&node, &mut writer, &mut head, report)?;
-        self.write_side(head, before.side.as_ref())?;
+        self.write_side(head, before.side.as_ref(), &mut writer)?;
         writer.finish()?;
         before.depot.map_or(Ok(()), |depot| depot.remove(&self.streams.names))?;
         if self.directory && !self.is_symlink {
@@ -270,7 +270,12 @@ impl DirectorySink {
     }
 
     /// Everything that is in no attribute: the side file is written anew, or goes.
-    fn write_side(&mut self, head: SideHead, before: Option<&SideFile>) -> Result<()> {
+    fn write_side(
+        &mut self,
+        mut head: SideHead,
+        before: Option<&SideFile>,
+        writer: &mut DialectWriter<'_>,
+    ) -> Result<()> {
         let (dir, name, _) = self.side()?;
         for (kind, _) in before.iter().flat_map(|before| &before.small) {
             if let (false, Some(payload)) =
@@ -284,7 +289,10 @@ impl DirectorySink {
         let kept: Vec<_> = streams
             .filter(|stream| !self.streams.names.contains(&StreamKey::of(stream.head.name.as_ref())))
             .collect();
-        if !head.has_facts() && self.small.is_empty() && self.streams.is_empty() && kept.is_empty() {
+        let needed =
+            head.has_facts() || !self.small.is_empty() || !self.streams.is_empty() || !kept.is_empty();
+        head.mark = writer.mark(needed);
+        if !needed {
             return remove(&dir, &name);
         }
         let mut writer = SideWriter::new(&dir)?;

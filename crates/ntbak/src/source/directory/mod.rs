@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use crate::efs::Encrypted;
 use crate::error::{Error, Result};
-use crate::host::beside::{Beside, Named, NamedStream};
+use crate::host::beside::{Beside, Named, NamedStream, OddSide};
 use crate::host::holes;
 use crate::host::node::{Node, Spot, read_at, read_bytes};
 use crate::host::samba::Dialect;
@@ -111,6 +111,7 @@ impl DirectorySource {
             side => side?,
         };
         let beside = Beside::read(side, &node, spot, &stat)?;
+        tell_side(beside.odd_side, &mut losses, &mut notes);
         let side = beside.side.as_ref();
         let fresh =
             side.is_some_and(|side| (side.head.modified, side.head.size) == (modified(&stat), size(&stat)));
@@ -403,6 +404,23 @@ fn tell_dialect(samba: &Dialect, losses: &mut Vec<(LossKind, String)>, notes: &m
     }
     for (name, why) in &samba.unreadable {
         losses.push((LossKind::Attribute, format!("the attribute {} cannot be read: {why}", name.display())));
+    }
+}
+
+/// What is wrong with the side file.
+fn tell_side(odd: OddSide, losses: &mut Vec<(LossKind, String)>, notes: &mut Vec<String>) {
+    match odd {
+        OddSide::Nothing => {}
+        OddSide::Missing => {
+            let why =
+                "it has had a side file, which is not here: the file was moved without it, or it was removed";
+            losses.push((LossKind::Stream, why.to_owned()));
+        }
+        OddSide::AnotherOwner => {
+            let what =
+                "the side file of this name is that of another file, which was replaced; it is passed over";
+            notes.push(what.to_owned());
+        }
     }
 }
 
