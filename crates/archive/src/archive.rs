@@ -94,7 +94,7 @@ impl<R: Read + Seek> Archive<R> {
     /// # Errors
     /// The source cannot be read, or the manifest is damaged.
     pub fn find(&mut self, path: &[u8]) -> Result<Option<u64>> {
-        let stored = if path.is_empty() { b".".to_vec() } else { crate::writer::escape(path) };
+        let stored = if path.is_empty() { b".".to_vec() } else { crate::path::escape(path) };
         for entry in self.entries()? {
             let entry = entry?;
             if entry.stream.is_none() && entry.path == stored {

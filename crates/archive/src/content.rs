@@ -7,6 +7,7 @@ use ntbak_wire::record::Extent;
 use ntbak_wire::stream::StreamName;
 
 use crate::error::Error;
+use crate::tar::BLOCK;
 use crate::tar::write::TarWriter;
 
 /// What is stored of a stream, and how far it is.
@@ -124,4 +125,25 @@ fn only_zeros(hole: &[u8]) -> Result<(), Cow<'static, str>> {
         return Ok(());
     }
     Err("bytes in a hole, or behind the valid data length, that are not zero".into())
+}
+
+/// Ranges as a hole map can have them: GNU tar writes and reads each but the last one in whole blocks, whatever its
+/// length; other programs do not. Where lengths are multiples of a block they agree, and on NTFS all are. So others
+/// grow by up to 511 bytes of zeros, and ranges that then touch become one.
+pub(crate) fn whole_blocks(extents: Vec<Extent>) -> Vec<Extent> {
+    let mut rounded: Vec<Extent> = Vec::with_capacity(extents.len());
+    for extent in extents.into_iter().filter(|extent| extent.len != 0) {
+        if let Some(last) = rounded.last_mut()
+            && extent.offset >= last.end()
+        {
+            let len = last.len.checked_next_multiple_of(BLOCK as u64).unwrap_or(last.len);
+            if last.offset.saturating_add(len) > extent.offset {
+                last.len = extent.end() - last.offset;
+                continue;
+            }
+            last.len = len;
+        }
+        rounded.push(extent);
+    }
+    rounded
 }

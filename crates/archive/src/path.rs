@@ -6,6 +6,8 @@
 use bitflags::bitflags;
 use ntbak_wire::Name;
 
+use crate::manifest::FOLDER;
+
 bitflags! {
     /// What may be wrong with the path of an entry.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -139,6 +141,28 @@ fn flaws(path: &[u8]) -> PathFlaws {
     flaws
 }
 
+/// A source's own `.ntbak` gets a `~`, and so does what has some already.
+pub(crate) fn escape(path: &[u8]) -> Vec<u8> {
+    match path.strip_prefix(FOLDER) {
+        Some(rest) if is_escapable(rest) => [FOLDER, b"~", rest].concat(),
+        _ => path.to_owned(),
+    }
+}
+
+/// The way back of [`escape`].
+pub(crate) fn unescape(path: &[u8]) -> Vec<u8> {
+    let escaped = [FOLDER, b"~"].concat();
+    match path.strip_prefix(escaped.as_slice()) {
+        Some(rest) if is_escapable(rest) => [FOLDER, rest].concat(),
+        _ => path.to_owned(),
+    }
+}
+
+/// Whether only `~` stand between the name and the end of its component.
+fn is_escapable(rest: &[u8]) -> bool {
+    matches!(rest.iter().find(|byte| **byte != b'~'), None | Some(b'/'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,5 +195,21 @@ mod tests {
         assert!(EntryPath::new(b"./").is_root() && !EntryPath::new(b"").is_root());
         assert_eq!(EntryPath::new(b"a/b").components().collect::<Vec<_>>(), [b"a", b"b"]);
         assert_eq!(EntryPath::new(b"./").components().count(), 0);
+    }
+
+    #[test]
+    fn the_folder_of_the_archive_is_escaped_and_back() {
+        for (path, stored) in [
+            (&b".ntbak"[..], &b".ntbak~"[..]),
+            (b".ntbak/x", b".ntbak~/x"),
+            (b".ntbak~/x", b".ntbak~~/x"),
+            (b".ntbak~", b".ntbak~~"),
+            (b".ntbakx", b".ntbakx"),
+            (b".ntbak~x", b".ntbak~x"),
+            (b"a/.ntbak", b"a/.ntbak"),
+        ] {
+            assert_eq!(escape(path), stored);
+            assert_eq!(unescape(stored), path);
+        }
     }
 }

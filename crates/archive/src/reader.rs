@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 use std::io::Read;
 
 use ntbak_wire::Name;
-use ntbak_wire::record::{Extent, Extents, FileInfo, Record, SmallKind, StreamFlags, StreamHead};
+use ntbak_wire::record::{Extent, Extents, Record, SmallKind, StreamFlags, StreamHead};
 use ntbak_wire::stream::StreamName;
 
 use crate::error::{Error, Problem, Result};
 use crate::facts::Facts;
 use crate::facts::decode::Decoder;
+use crate::item::{Entry, Item, LinkEntry, Summary};
 use crate::keys;
 use crate::limits::Limits;
 use crate::manifest::write::Spool;
@@ -23,96 +24,6 @@ use crate::remark::Remark;
 use crate::tar::input::Input;
 use crate::tar::read::{End, RawEntry, TarReader};
 use crate::volume::Volume;
-use crate::writer::{head, unescape};
-
-/// A file or directory of an archive.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Entry {
-    /// Its path, with its flaws. Ask [`EntryPath::plain`] before anything is made of it.
-    pub path: EntryPath,
-    /// Where its header is: bytes of the uncompressed archive. [`Archive::read_at`](crate::Archive::read_at) takes it.
-    pub offset: u64,
-    /// Owner and group on Linux.
-    pub owner: Option<(u32, u32)>,
-    /// Extended attributes of Linux, by name.
-    pub linux_attributes: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The algorithm with which WOF had compressed the content, which is stored as it reads: `xpress4k`, `xpress8k`,
-    /// `xpress16k`, `lzx`.
-    pub wof: Option<String>,
-    /// Records of its extended header whose keys mean nothing here.
-    pub unknown: Vec<(Vec<u8>, Vec<u8>)>,
-    facts: Facts,
-}
-
-impl Entry {
-    /// Attributes, times and names.
-    #[must_use]
-    pub fn info(&self) -> &FileInfo {
-        &self.facts.info
-    }
-}
-
-/// Another name of a file that came before.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LinkEntry {
-    /// The name.
-    pub path: EntryPath,
-    /// The path of the file.
-    pub target: EntryPath,
-    /// The 8.3 name that goes with this name.
-    pub short: Option<Name>,
-}
-
-/// What comes out of an archive, in this order for each file: `File`, then its `Record`s, [`Record::EndFile`] last. The
-/// raw export of an encrypted file stands in place of its streams.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Item<'a> {
-    /// The archive is one of ours; this is what it says about itself.
-    Volume(&'a Volume),
-    /// A file or directory begins.
-    File(&'a Entry),
-    /// The next fact about it, or piece of its content.
-    Record(Record<'a>),
-    /// Its raw export begins; it has this many bytes. For a directory too.
-    EfsRaw {
-        /// Bytes.
-        size: u64,
-    },
-    /// Bytes of the raw export.
-    EfsBytes {
-        /// Where in the export.
-        offset: u64,
-        /// The bytes.
-        data: &'a [u8],
-    },
-    /// The raw export is complete.
-    EndEfs,
-    /// Another name of a file.
-    Link(&'a LinkEntry),
-    /// Something that could not be taken as it stands, or is worth telling.
-    Remark(&'a Remark),
-}
-
-/// What an archive turned out to be, once it was read to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Summary {
-    /// It is one of ours.
-    pub ours: bool,
-    /// It has its end: of ours, the manifest with its closing line.
-    pub complete: bool,
-    /// Entries, those of streams and links included, the manifest not.
-    pub entries: u64,
-    /// Losses that are recorded in the manifest.
-    pub losses: u64,
-    /// Notes that are recorded in the manifest.
-    pub notes: u64,
-    /// Whether each entry was compared with the manifest.
-    pub proven: bool,
-    /// Faults that the comparison found; each came as a [`Remark`].
-    pub faults: u64,
-}
 
 /// Reads an archive, forward only: it may come out of a pipe.
 pub struct ArchiveReader<R: Read> {
@@ -162,13 +73,23 @@ enum Step {
     File,
     Info,
     Small(SmallKind),
+    /// The attribute of Linux with this number.
+    Linux(usize),
     Stream,
     Block(Extent),
-    Bytes { offset: u64 },
-    EndStream { size: u64 },
+    Bytes {
+        offset: u64,
+    },
+    EndStream {
+        size: u64,
+    },
     EndFile,
-    EfsRaw { size: u64 },
-    EfsBytes { offset: u64 },
+    EfsRaw {
+        size: u64,
+    },
+    EfsBytes {
+        offset: u64,
+    },
     EndEfs,
     Link,
     Remark,
@@ -270,6 +191,12 @@ impl<R: Read> ArchiveReader<R> {
             Step::Small(kind) => {
                 let payload = self.entry.facts.small(kind).map(Vec::as_slice).unwrap_or_default();
                 Item::Record(Record::Small(kind, payload.into()))
+            }
+            Step::Linux(at) => {
+                let attribute = self.entry.facts.linux.attributes.get(at);
+                let (name, value) =
+                    attribute.map(|(name, value)| (&name[..], &value[..])).unwrap_or_default();
+                Item::LinuxAttribute { name, value }
             }
             Step::Stream => Item::Record(Record::Stream(&self.head)),
             Step::Block(extent) => Item::Record(Record::Block(extent)),
@@ -374,8 +301,11 @@ impl<R: Read> ArchiveReader<R> {
             return self.manifest(&entry);
         }
         self.current = Recorded::file(entry.path.strip_suffix(b"/").unwrap_or(&entry.path));
-        let path =
-            if self.ours { EntryPath::new(&unescape(&entry.path)) } else { EntryPath::new(&entry.path) };
+        let path = if self.ours {
+            EntryPath::new(&crate::path::unescape(&entry.path))
+        } else {
+            EntryPath::new(&entry.path)
+        };
         if self.ours && entry.path.starts_with(&[FOLDER, b"/"].concat()) {
             self.remarks.push_back(Remark::note(
                 &entry.path,
@@ -422,7 +352,7 @@ impl<R: Read> ArchiveReader<R> {
     }
 
     fn begin_link(&mut self, entry: &RawEntry, path: EntryPath) {
-        let target = if self.ours { unescape(&entry.link) } else { entry.link.clone() };
+        let target = if self.ours { crate::path::unescape(&entry.link) } else { entry.link.clone() };
         let mut decoder = Decoder { entry, ours: self.ours, path: &path, remarks: &mut self.remarks };
         let short = decoder.short_name();
         self.link = LinkEntry { path, target: EntryPath::new(&target), short };
@@ -437,15 +367,7 @@ impl<R: Read> ArchiveReader<R> {
         let unknown = decoder.unknown();
         let efs = entry.get_some(keys::EFS).is_some();
         let wof = entry.get_some(keys::WOF).map(|name| String::from_utf8_lossy(name).into_owned());
-        self.entry = Entry {
-            path,
-            offset: entry.offset,
-            owner: facts.linux.owner,
-            linux_attributes: facts.linux.attributes.clone(),
-            wof,
-            unknown,
-            facts,
-        };
+        self.entry = Entry { path, offset: entry.offset, owner: facts.linux.owner, wof, unknown, facts };
         self.steps.extend([Step::File, Step::Info]);
         // The object id comes last, as in a backup.
         for kind in [SmallKind::Security, SmallKind::Ea, SmallKind::Reparse] {
@@ -453,6 +375,7 @@ impl<R: Read> ArchiveReader<R> {
                 self.steps.push_back(Step::Small(kind));
             }
         }
+        self.steps.extend((0..self.entry.facts.linux.attributes.len()).map(Step::Linux));
         if efs && !directory {
             return self.begin_efs(&entry);
         }
@@ -510,7 +433,7 @@ impl<R: Read> ArchiveReader<R> {
             None => (Extents::All, vec![Extent { offset: 0, len: size }]),
         };
         self.content = Content { extents: stored, current: 0, done: 0 };
-        self.head = head(name, size, vdl, flags, extents);
+        self.head = StreamHead { name, size, vdl, flags, extents, amend: false };
         self.steps.push_back(Step::Stream);
         self.state = State::Content;
         if self.head.extents != Extents::All {
@@ -570,7 +493,7 @@ impl<R: Read> ArchiveReader<R> {
         };
         // The path of the file, as the archive has it.
         let stored = match self.ours {
-            true => EntryPath::new(&crate::writer::escape(self.entry.path.as_bytes())),
+            true => EntryPath::new(&crate::path::escape(self.entry.path.as_bytes())),
             false => self.entry.path.clone(),
         };
         let prefix = if self.entry.path.is_root() { EntryPath::default() } else { stored }.stream_prefix();
@@ -646,11 +569,10 @@ impl<R: Read> ArchiveReader<R> {
                 }
             }
         }
-        if !attributes.is_empty() {
-            let why = "attributes of Linux behind the content of their file: a later version reads them";
-            self.remarks.push_back(Remark::loss("linux-attribute", self.entry.path.as_bytes(), why));
-            self.entry.linux_attributes.extend(attributes);
-        }
+        let known = &mut self.entry.facts.linux.attributes;
+        let first = known.len();
+        known.extend(attributes);
+        self.steps.extend((first..known.len()).map(Step::Linux));
     }
 
     fn stash(&mut self, entry: RawEntry) {

@@ -3,9 +3,10 @@
 use std::io::{self, Cursor, Read};
 
 use crate::error::{Error, Problem, Result};
+use crate::item::{Item, Summary};
 use crate::limits::Limits;
 use crate::manifest::write::Spool;
-use crate::reader::{ArchiveReader, Item, Summary};
+use crate::reader::ArchiveReader;
 use crate::remark::Remark;
 use crate::zstd::Decompressor;
 

@@ -9,18 +9,16 @@
 use std::io::Write;
 
 use ntbak_wire::record::{Extent, Extents, FileInfo, Record, SmallKind, StreamFlags, StreamHead};
-use ntbak_wire::stream::StreamName;
 use ntbak_wire::{FileAttributes, Name};
 
-use crate::content::Content;
+use crate::content::{Content, whole_blocks};
 use crate::error::{Error, Result};
 use crate::facts::encode::{self, Builder};
 use crate::facts::{Facts, Linux};
 use crate::manifest::write::{Lines, Spool};
-use crate::manifest::{FOLDER, MANIFEST, VOLUME};
-use crate::path::EntryPath;
+use crate::manifest::{MANIFEST, VOLUME};
+use crate::path::{EntryPath, escape};
 use crate::remark::Remark;
-use crate::tar::BLOCK;
 use crate::tar::write::{NewEntry, TarWriter};
 use crate::time;
 use crate::volume::Volume;
@@ -557,52 +555,9 @@ impl<W: Write> ArchiveWriter<W> {
     }
 }
 
-/// Ranges as a hole map can have them: GNU tar writes and reads each but the last one in whole blocks, whatever its
-/// length; other programs do not. Where lengths are multiples of a block they agree, and on NTFS all are. So others
-/// grow by up to 511 bytes of zeros, and ranges that then touch become one.
-fn whole_blocks(extents: Vec<Extent>) -> Vec<Extent> {
-    let mut rounded: Vec<Extent> = Vec::with_capacity(extents.len());
-    for extent in extents.into_iter().filter(|extent| extent.len != 0) {
-        if let Some(last) = rounded.last_mut()
-            && extent.offset >= last.end()
-        {
-            let len = last.len.checked_next_multiple_of(BLOCK as u64).unwrap_or(last.len);
-            if last.offset.saturating_add(len) > extent.offset {
-                last.len = extent.end() - last.offset;
-                continue;
-            }
-            last.len = len;
-        }
-        rounded.push(extent);
-    }
-    rounded
-}
-
 /// An entry of our own.
 fn plain_entry(name: &[u8], size: u64) -> NewEntry<'_> {
     NewEntry { name, typeflag: b'0', size, mode: 0o644, ..NewEntry::default() }
-}
-
-/// A source's own `.ntbak` gets a `~`, and so does what has some already.
-pub(crate) fn escape(path: &[u8]) -> Vec<u8> {
-    match path.strip_prefix(FOLDER) {
-        Some(rest) if is_escapable(rest) => [FOLDER, b"~", rest].concat(),
-        _ => path.to_owned(),
-    }
-}
-
-/// The way back of [`escape`].
-pub(crate) fn unescape(path: &[u8]) -> Vec<u8> {
-    let escaped = [FOLDER, b"~"].concat();
-    match path.strip_prefix(escaped.as_slice()) {
-        Some(rest) if is_escapable(rest) => [FOLDER, rest].concat(),
-        _ => path.to_owned(),
-    }
-}
-
-/// Whether only `~` stand between the name and the end of its component.
-fn is_escapable(rest: &[u8]) -> bool {
-    matches!(rest.iter().find(|byte| **byte != b'~'), None | Some(b'/'))
 }
 
 /// What can fail while the manifest is copied.
@@ -614,37 +569,5 @@ enum CopyError {
 impl From<std::io::Error> for CopyError {
     fn from(error: std::io::Error) -> Self {
         Self::Spool(error)
-    }
-}
-
-/// The head of a stream of an entry, as a reader gives it.
-pub(crate) fn head(
-    name: Option<StreamName>,
-    size: u64,
-    vdl: u64,
-    flags: StreamFlags,
-    extents: Extents,
-) -> StreamHead {
-    StreamHead { name, size, vdl, flags, extents, amend: false }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_folder_of_the_archive_is_escaped_and_back() {
-        for (path, stored) in [
-            (&b".ntbak"[..], &b".ntbak~"[..]),
-            (b".ntbak/x", b".ntbak~/x"),
-            (b".ntbak~/x", b".ntbak~~/x"),
-            (b".ntbak~", b".ntbak~~"),
-            (b".ntbakx", b".ntbakx"),
-            (b".ntbak~x", b".ntbak~x"),
-            (b"a/.ntbak", b"a/.ntbak"),
-        ] {
-            assert_eq!(escape(path), stored);
-            assert_eq!(unescape(stored), path);
-        }
     }
 }

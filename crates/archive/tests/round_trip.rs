@@ -132,11 +132,10 @@ fn only_links_with_a_print_name_and_no_content_are_links_of_tar() {
     ];
     let archive = archive(&files.iter().map(|(file, ..)| file.clone()).collect::<Vec<_>>());
     let mut tar = ::tar::Archive::new(&archive[..]);
-    for (entry, (file, kind, target)) in tar.entries().unwrap().skip(1).zip(&files) {
+    for (entry, (_, kind, target)) in tar.entries().unwrap().skip(1).zip(&files) {
         let entry = entry.unwrap();
         assert_eq!(entry.header().entry_type().as_byte(), *kind, "{:?}", entry.path());
         assert_eq!(entry.link_name_bytes().unwrap_or_default(), target.as_bytes());
-        drop(file);
     }
     let read = read(&archive).unwrap();
     assert_eq!(read.files, files.iter().map(|(file, ..)| expected(file)).collect::<Vec<_>>());
@@ -165,10 +164,12 @@ fn facts_behind_the_content_are_kept() {
     writer.put(&Record::EndStream { size: 7 }).unwrap();
     writer.put(&Record::Small(SmallKind::ObjectId, (&[7; 64][..]).into())).unwrap();
     writer.put(&Record::Small(SmallKind::Security, (&[8; 20][..]).into())).unwrap();
+    writer.linux_attribute(b"user.late", b"\n=\0").unwrap();
     writer.put(&Record::EndFile).unwrap();
     let read = read(&writer.finish().unwrap()).unwrap();
     let small = vec![(SmallKind::Security, vec![8; 20]), (SmallKind::ObjectId, vec![7; 64])];
-    assert_eq!(read.files, [expected(&File { small, ..file })]);
+    let linux = vec![(b"user.late".to_vec(), b"\n=\0".to_vec())];
+    assert_eq!(read.files, [expected(&File { small, linux, ..file })]);
     assert_eq!((read.remarks, read.summary.faults), (vec![], 0));
 }
 

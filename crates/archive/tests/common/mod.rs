@@ -146,7 +146,6 @@ pub fn collect<R: Read>(reader: &mut ArchiveReader<R>) -> ntbak_archive::Result<
                 out.files.push(File {
                     path: entry.path.as_bytes().to_vec(),
                     owner: entry.owner,
-                    linux: entry.linux_attributes.clone(),
                     ..File::default()
                 });
             }
@@ -170,6 +169,7 @@ pub fn collect<R: Read>(reader: &mut ArchiveReader<R>) -> ntbak_archive::Result<
                 assert_eq!(file.unwrap().streams.last().unwrap().head.size, size);
             }
             Item::Record(Record::EndFile) => {}
+            Item::LinuxAttribute { name, value } => file.unwrap().linux.push((name.to_vec(), value.to_vec())),
             Item::EfsRaw { size } => file.unwrap().efs = Some(Vec::with_capacity(size.min(1 << 20) as usize)),
             Item::EfsBytes { data, .. } => file.unwrap().efs.as_mut().unwrap().extend_from_slice(data),
             Item::EndEfs => {}
