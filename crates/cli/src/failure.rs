@@ -46,7 +46,16 @@ impl Failure {
 
 /// A line on standard error with our name before it.
 pub(crate) fn complain(what: impl Display) {
-    let _ = writeln!(io::stderr(), "ntbak: {what}");
+    let _ = writeln!(io::stderr(), "ntbak: {}", harmless(&what.to_string()));
+}
+
+/// Text for a terminal: names may have line breaks and escape sequences in them, and could forge lines or worse.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
+    }
+    out
 }
 
 impl From<ntbak::Error> for Failure {

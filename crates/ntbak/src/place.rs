@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use ntbak_wire::Win32Error;
+use ntbak_wire::{Win32Error, side};
+use rustix::fs::{Mode, OFlags};
 
 use crate::capability::Capabilities;
 use crate::error::{Error, Result};
@@ -82,6 +83,10 @@ pub fn open(path: &Path) -> Result<Box<dyn FileSource>> {
 /// The directory is not there or cannot be written.
 pub fn stage(path: &Path, directory: bool) -> Result<Box<dyn FileSink>> {
     let spot = Spot::of(path)?;
+    if path.parent().and_then(Path::file_name).is_some_and(|name| name == side::DIRECTORY) {
+        let why = "side files have this directory for themselves";
+        return Err(Error::new(Win32Error::ACCESS_DENIED, why).at_path(path));
+    }
     if !directory && path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         let why = "it ends with a slash, and no directory of this name is there";
         return Err(Error::new(Win32Error::PATH_NOT_FOUND, why).at_path(path));
@@ -119,15 +124,16 @@ pub(crate) fn overwrite(path: &Path) -> Result<()> {
     while let Some(head) = source.stream(streams.len())? {
         streams.push(head);
     }
-    let spot = Spot::of(path)?;
+    let mut spot = Spot::of(path)?;
     match Place::of_spot(&spot)? {
         Place::Ntfs3g(mount) => Ntfs3gSink::clear(&spot, &mount, &streams)?,
-        Place::Directory(_) => DirectorySink::clear(&spot)?,
+        Place::Directory(_) => {
+            escape::find(&mut spot);
+            DirectorySink::clear(&spot)?;
+        }
     }
-    std::fs::OpenOptions::new()
-        .write(true)
-        .truncate(true)
-        .open(path)
+    let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(&spot.dir, &spot.name, flags, Mode::empty())
         .map(drop)
         .map_err(|error| Error::io("emptying the file", error).at_path(path))
 }

@@ -166,6 +166,12 @@ impl SideHead {
         *self != bare
     }
 
+    /// Whether all that it says is attributes and times.
+    #[must_use]
+    pub fn is_basic(&self) -> bool {
+        !Self { attributes: None, times: Times::default(), ..self.clone() }.has_facts()
+    }
+
     /// Drops what hangs on the content.
     pub fn forget_content(&mut self) {
         (self.vdl, self.flags, self.hidden_holes) = (None, StreamFlags::empty(), false);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::commands::{Done, report_on};
 use crate::explain;
-use crate::failure::Failure;
+use crate::failure::{Failure, harmless};
 use crate::json as member;
 use crate::output::Output;
 use crate::report::Reporter;
@@ -52,7 +52,7 @@ fn describe(
 ) -> Result<String, Failure> {
     let mut text = String::new();
     let mut line = |label: &str, value: String| {
-        let _ = writeln!(text, "{label:<14}{value}");
+        let _ = writeln!(text, "{label:<14}{}", harmless(&value));
     };
     line("path", location.display().to_string());
     line("place", place_name(place));

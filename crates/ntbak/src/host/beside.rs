@@ -13,6 +13,7 @@ use ntbak_wire::stream::StreamName;
 use rustix::fs::{OFlags, Stat};
 
 use crate::error::{Error, Result};
+use crate::host::escape;
 use crate::host::node::{Node, Spot};
 use crate::host::samba::{AttributeStream, Dialect};
 use crate::host::side::{SideFile, SideStream, file_name};
@@ -233,7 +234,11 @@ impl Beside {
     /// Mode, user and group: those that it was to have, while it has those that it got.
     pub(crate) fn linux_owner(&self, stat: &Stat) -> LinuxOwner {
         let now = LinuxOwner { mode: stat.st_mode & 0o7777, user: stat.st_uid, group: stat.st_gid };
-        match self.head().and_then(|head| head.linux) {
+        // Who may write the side file must not say that a file is root's.
+        let me = [0, rustix::process::geteuid().as_raw()];
+        let believed =
+            |side: &&SideFile| rustix::fs::fstat(&side.fd).is_ok_and(|stat| me.contains(&stat.st_uid));
+        match self.side.as_ref().filter(believed).and_then(|side| side.head.linux) {
             Some((wanted, got)) if got == now => wanted,
             _ => now,
         }
@@ -242,6 +247,8 @@ impl Beside {
     /// The name that the file has where it came from, when it has another one here.
     pub(crate) fn true_name<'a>(&'a self, spot: &'a Spot) -> &'a [u8] {
         let told = self.head().and_then(|head| head.true_name.as_deref());
+        // Only the name of which this one was made: a side file must not choose where a copy goes.
+        let told = told.filter(|told| escape::is_escaped(told, &spot.name));
         told.unwrap_or(spot.name.as_bytes())
     }
 }

@@ -93,16 +93,22 @@ impl ContentWriter {
 }
 
 /// Writes all of `data` at an offset.
-pub(crate) fn write_all(fd: BorrowedFd<'_>, mut offset: u64, mut data: &[u8]) -> Result<()> {
+pub(crate) fn write_all(fd: BorrowedFd<'_>, offset: u64, data: &[u8]) -> Result<()> {
+    put_all(fd, offset, data)
+        .map_err(|(error, offset)| Error::io("writing the content", error).at_offset(offset))
+}
+
+/// Writes all of `data` at an offset; an error comes with the offset at which it was met.
+pub(crate) fn put_all(fd: BorrowedFd<'_>, mut offset: u64, mut data: &[u8]) -> Result<(), (Errno, u64)> {
     while !data.is_empty() {
         match rustix::io::pwrite(fd, data, offset) {
-            Ok(0) => return Err(Error::io("writing the content", Errno::NOSPC).at_offset(offset)),
+            Ok(0) => return Err((Errno::NOSPC, offset)),
             Ok(done) => {
                 offset += done as u64;
                 data = data.get(done..).unwrap_or_default();
             }
             Err(Errno::INTR) => {}
-            Err(error) => return Err(Error::io("writing the content", error).at_offset(offset)),
+            Err(error) => return Err((error, offset)),
         }
     }
     Ok(())

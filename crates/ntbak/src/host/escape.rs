@@ -45,6 +45,15 @@ pub(crate) fn find(spot: &mut Spot) {
     }
 }
 
+/// Whether `name` is the one that a file got because a directory cannot hold its `true_name`.
+pub(crate) fn is_escaped(true_name: &[u8], name: &OsStr) -> bool {
+    let mark = name.as_bytes().len().checked_sub(DIGITS + MARK.len());
+    let longest = mark.map_or(0, |_| name.len().max(LONGEST));
+    let exact = |longest: usize| escaped(OsStr::from_bytes(true_name), longest) == name;
+    // File systems with other limits have cut it elsewhere.
+    exact(longest) || exact(name.len())
+}
+
 /// `prefix~ntbak-0123456789abcdef`, cut so that it has at most `longest` bytes.
 fn escaped(name: &OsStr, longest: usize) -> OsString {
     let digest = blake3::hash(name.as_bytes()).to_hex();

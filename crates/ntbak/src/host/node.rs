@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use ntbak_wire::FileTime;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, StatxFlags, XattrFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, StatxFlags, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -86,6 +86,20 @@ impl Node {
             fault::place(name.as_ref())
         };
         rustix::fs::removexattr(&self.proc, name.as_ref() as &OsStr)
+    }
+
+    pub(crate) fn set_times(&self, times: &Timestamps) -> rustix::io::Result<()> {
+        rustix::fs::utimensat(CWD, &self.proc, times, AtFlags::empty())
+    }
+
+    pub(crate) fn set_mode(&self, mode: u32) -> rustix::io::Result<()> {
+        rustix::fs::chmod(&self.proc, Mode::from_raw_mode(mode))
+    }
+
+    /// Gives it to a user and a group; `None` leaves the user.
+    pub(crate) fn set_owner(&self, user: Option<u32>, group: u32) -> rustix::io::Result<()> {
+        let (user, group) = (user.map(Uid::from_raw), Some(Gid::from_raw(group)));
+        rustix::fs::chownat(&self.fd, "", user, group, AtFlags::EMPTY_PATH)
     }
 
     /// The names of its extended attributes, as far as the file system lists them.

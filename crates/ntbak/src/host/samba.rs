@@ -1,12 +1,16 @@
 //! What Samba, or another program of its dialect, has written to a file: [`ntbak_wire::samba`] by descriptor.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use ntbak_wire::ea::{self, Ea};
+use ntbak_wire::record::SmallKind;
+use ntbak_wire::reparse::ReparseBuffer;
 use ntbak_wire::samba::dosattrib::{self, DosAttrib};
 use ntbak_wire::samba::ntacl::{self, NtAcl};
 use ntbak_wire::samba::{self, stream};
+use ntbak_wire::security::SecurityDescriptor;
 use ntbak_wire::stream::StreamName;
 use ntbak_wire::{FileAttributes, FileTime, side};
 use rustix::io::Errno;
@@ -15,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::host::linux::{LinuxKind, Own};
 use crate::host::node::Node;
 use crate::host::streams_depot;
+use crate::memory::StreamKey;
 
 /// The facts of one file that are in extended attributes.
 #[derive(Debug, Default)]
@@ -75,6 +80,9 @@ impl Dialect {
                 dialect.unreadable.push((name, why));
             }
         }
+        // Parts of a stream that has no first one are nothing that Samba shows.
+        let parts: HashSet<_> = dialect.streams.iter().flat_map(|stream| stream.parts.clone()).collect();
+        dialect.foreign.retain(|name| !parts.contains(name));
         Ok(dialect)
     }
 
@@ -130,15 +138,14 @@ impl Dialect {
         }
         Ok(match bytes {
             // The one that only root may write comes before the other in the list, and counts more.
-            _ if is_acl && self.security.is_some() => NtAcl::parse(&value).map_err(text).map(|acl| {
-                self.acls_differ = self.security.as_deref() != Some(&acl.security);
-            }),
-            _ if is_acl => NtAcl::parse(&value).map_err(text).map(|acl| {
-                self.conditional = acl.is_conditional();
-                self.security = Some(acl.security);
-            }),
+            _ if is_acl => self.take_acl(&value).map_err(text),
             _ if bytes == dosattrib::NAME.as_bytes() => {
-                DosAttrib::parse(&value).map_err(text).map(|attrib| self.attrib = attrib)
+                DosAttrib::parse(&value).map_err(text).map(|mut attrib| {
+                    // These are what something else says.
+                    let derived = FileAttributes::DIRECTORY | FileAttributes::ENCRYPTED;
+                    attrib.attributes = attrib.attributes.map(|attributes| attributes - derived);
+                    self.attrib = attrib;
+                })
             }
             _ if bytes == side::MARK.as_bytes() => {
                 self.mark = value.try_into().ok();
@@ -149,26 +156,55 @@ impl Dialect {
                 Ok(())
             }
             _ if bytes == samba::REPARSE.as_bytes() => {
-                self.reparse = Some(value);
+                ReparseBuffer::parse(&value).map(drop).map_err(text).map(|()| {
+                    self.reparse = Some(value);
+                })
+            }
+            _ => {
+                match bare.filter(|bare| self.is_ea(bare, &value)) {
+                    Some(bare) => self.eas.push(Ea::new(0, bare.to_vec(), value)),
+                    None => self.foreign.push(name.to_owned()),
+                }
                 Ok(())
             }
-            _ => match bare.filter(|bare| !samba::is_private(bare)) {
-                Some(bare) if bare.len() > ea::MAX_NAME || bare.is_empty() => {
-                    Err("no extended attribute of Windows has a name like this".to_owned())
-                }
-                Some(bare) => {
-                    self.eas.push(Ea::new(0, bare.to_vec(), value));
-                    Ok(())
-                }
-                None => Ok(()),
-            },
         })
+    }
+
+    /// Takes the descriptor; of two, the one that only root may write, which comes first in the list.
+    fn take_acl(&mut self, value: &[u8]) -> ntbak_wire::Result<()> {
+        let acl = NtAcl::parse(value)?;
+        SecurityDescriptor::parse(&acl.security)?;
+        if let Some(security) = &self.security {
+            self.acls_differ = *security != acl.security;
+            return Ok(());
+        }
+        self.conditional = acl.is_conditional();
+        self.security = Some(acl.security);
+        Ok(())
+    }
+
+    /// Whether an attribute of the `user` namespace is an EA that Windows could have: neither Samba's own, nor too large,
+    /// nor empty, nor one more than a list holds, nor another spelling of one that is there.
+    fn is_ea(&self, name: &[u8], value: &[u8]) -> bool {
+        let len = |ea: &Ea<'_>| ENTRY + ea.name.len() + ea.value.len();
+        let held: usize = self.eas.iter().map(len).sum();
+        let fits = ENTRY + name.len() + value.len() + held <= SmallKind::Ea.max_len() as usize;
+        let known = self.eas.iter().any(|ea| ea.name.eq_ignore_ascii_case(name));
+        let lengths =
+            (1..=ea::MAX_NAME).contains(&name.len()) && (1..=usize::from(u16::MAX)).contains(&value.len());
+        lengths && fits && !known && !samba::is_private(name)
     }
 
     fn take_stream(&mut self, node: &Node, attribute: &OsStr) -> std::result::Result<(), String> {
         let name = stream::stream_of(attribute.as_bytes()).ok_or("no stream has a name like this")?;
         let (content, parts) = read_stream(node, attribute).map_err(|error| error.reason())?;
         let size = content.len() as u64;
+        let key = StreamKey::of(Some(&name));
+        if self.streams.iter().any(|stream| StreamKey::of(Some(&stream.name)) == key) {
+            // Windows has one stream of this name; the other spelling is an attribute like any.
+            self.foreign.push(attribute.to_owned());
+            return Ok(());
+        }
         self.streams.push(AttributeStream { name, size, attribute: attribute.to_owned(), parts });
         Ok(())
     }
@@ -228,6 +264,13 @@ impl AttributeStream {
 
 /// What EFS keeps of a file, by the name that a mount of ntfs-3g with `efs_raw` lists.
 pub(crate) const EFS_INFO: &str = "user.ntfs.efsinfo";
+
+/// Bytes of an EA in a list beside name and value: header, NUL, padding.
+const ENTRY: usize = 8 + 1 + 3;
+
+/// Attributes of the `user` namespace that mean something to ntbak and smbd, so that no copy takes them as they are.
+pub(crate) const OWN_NAMES: [&str; 6] =
+    [dosattrib::NAME, ntacl::USER_NAME, samba::REPARSE, EFS_INFO, side::MARK, streams_depot::MARK];
 
 /// Attributes by which the kernel and its security modules do their own work.
 const KERNEL: [&str; 3] = ["security.selinux", "security.ima", "security.evm"];

@@ -132,7 +132,7 @@ impl<'a> DialectWriter<'a> {
         let mut here = Dialect::default();
         let mut rest = Vec::new();
         for ea in &list {
-            let free = !samba::is_private(&ea.name) && !here.eas.iter().any(|other| other.name == ea.name);
+            let free = self.may_be_set(&ea.name) && !here.eas.iter().any(|other| other.name == ea.name);
             if free && !ea.name.is_empty() && self.set(&attribute(&ea.name), &ea.value) {
                 here.eas.push(Ea::new(0, ea.name.clone(), ea.value.clone()).into_owned());
             } else {
@@ -149,6 +149,15 @@ impl<'a> DialectWriter<'a> {
             list.iter().map(|ea| (ea.flags, ea.name.to_vec())).collect()
         };
         Ok(WrittenEas { rest, order })
+    }
+
+    /// Whether an EA of this name may be an attribute: on ntfs3 it would be called just so, whatever that means there.
+    fn may_be_set(&self, name: &[u8]) -> bool {
+        const NAMESPACES: [&[u8]; 6] = [b"system.", b"security.", b"trusted.", b"os2.", b"cifs.", b"smb3."];
+        let names_one = NAMESPACES
+            .iter()
+            .any(|space| name.get(..space.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(space)));
+        !(samba::is_private(name) || self.has_own() && names_one)
     }
 
     pub(crate) fn stream(&mut self, name: &StreamName, content: &[u8]) -> bool {

@@ -22,46 +22,93 @@ pub(crate) fn file_name(owner: &OsStr) -> OsString {
     digest.get(..32).unwrap_or_default().into()
 }
 
-/// Opens the directory of side files in `dir`; `None` when there is none, or when it belongs to neither us, nor root, nor
-/// the owner of the directory or the file (`owner`): where many may write, a side file could be planted.
-pub(crate) fn open_directory(dir: impl AsFd, owner: Option<u32>) -> Result<Option<OwnedFd>> {
+/// The directory of side files in another one.
+pub(crate) enum SideDirectory {
+    /// There is none.
+    None,
+    Ours(OwnedFd),
+    /// It belongs to neither us, nor root, nor the owner of the directory or the file: where many may write, a side file
+    /// could be planted.
+    Theirs(OwnedFd, u32),
+}
+
+/// Opens the directory of side files in `dir`, for a file whose owner this is.
+pub(crate) fn open_directory(dir: impl AsFd, owner: Option<u32>) -> Result<SideDirectory> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat(&dir, side::DIRECTORY, flags, Mode::empty()) {
         Ok(fd) => {
             let uid = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).map_or(None, |stat| Some(stat.st_uid));
             let side = uid(fd.as_fd());
             let trusted = [uid(dir.as_fd()), Some(0), Some(rustix::process::geteuid().as_raw()), owner];
-            let trusted = side.is_some() && trusted.contains(&side);
-            Ok(trusted.then_some(fd))
+            Ok(match side {
+                Some(uid) if !trusted.contains(&side) => SideDirectory::Theirs(fd, uid),
+                _ => SideDirectory::Ours(fd),
+            })
         }
         // What is no directory of ours holds no side files.
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(SideDirectory::None),
         Err(error) => Err(Error::io(format!("opening {}", side::DIRECTORY), error)),
     }
 }
 
 /// Opens the directory of side files in `dir`, made when it is not there.
 pub(crate) fn make_directory(dir: impl AsFd) -> Result<OwnedFd> {
-    match rustix::fs::mkdirat(&dir, side::DIRECTORY, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(Error::io(format!("making {}", side::DIRECTORY), error)),
+    // Another writer may remove it in between, because it was empty.
+    for _ in 0..8 {
+        match rustix::fs::mkdirat(&dir, side::DIRECTORY, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(Error::io(format!("making {}", side::DIRECTORY), error)),
+        }
+        match open_directory(&dir, None)? {
+            SideDirectory::Ours(fd) => return Ok(fd),
+            SideDirectory::Theirs(_, uid) => return Err(not_believed(uid)),
+            SideDirectory::None => {}
+        }
     }
-    let made = open_directory(&dir, None)?;
-    made.ok_or_else(|| {
-        let why = format!("{} is there and is no directory, or another user's", side::DIRECTORY);
-        Error::new(Win32Error::ACCESS_DENIED, why)
-    })
+    let why = format!("{} is there and is no directory", side::DIRECTORY);
+    Err(Error::new(Win32Error::ACCESS_DENIED, why))
 }
 
 /// Removes the side file of this name, and the directory when it was the last.
 pub(crate) fn remove(dir: impl AsFd, name: &OsStr) -> Result<()> {
-    let Some(side) = open_directory(&dir, None)? else { return Ok(()) };
+    let SideDirectory::Ours(side) = open_directory(&dir, None)? else { return Ok(()) };
     match rustix::fs::unlinkat(side, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(error) => return Err(Error::io("removing the side file that is there", error)),
     }
     let _ = rustix::fs::unlinkat(dir, side::DIRECTORY, AtFlags::REMOVEDIR);
     Ok(())
+}
+
+/// What becomes of side files when a new file gets its name: that of the old file of this name must not go before.
+#[derive(Debug)]
+pub(crate) struct Settle {
+    pub(crate) dir: OwnedFd,
+    /// The name that the new side file has until then: its file finds it by its mark.
+    pub(crate) pending: Option<OsString>,
+    pub(crate) name: OsString,
+}
+
+impl Settle {
+    /// Gives the new side file its name, or removes the old one where there is none.
+    pub(crate) fn apply(self) -> Result<()> {
+        let Some(pending) = self.pending else { return remove(&self.dir, &self.name) };
+        let SideDirectory::Ours(side) = open_directory(&self.dir, None)? else { return Ok(()) };
+        rustix::fs::renameat(&side, pending, &side, &self.name)
+            .map_err(|error| Error::io("giving the side file its name", error))
+    }
+
+    /// Takes the new side file away: its file did not get its name.
+    pub(crate) fn undo(self) {
+        if let Some(pending) = self.pending {
+            let _ = remove(&self.dir, &pending);
+        }
+    }
+}
+
+fn not_believed(uid: u32) -> Error {
+    let why = format!("{} belongs to user {uid}, and is not believed", side::DIRECTORY);
+    Error::new(Win32Error::ACCESS_DENIED, why)
 }
 
 /// How many side files are looked at for one that lost its name.
@@ -97,7 +144,18 @@ pub(crate) struct SideStream {
 impl SideFile {
     /// Opens the side file of `owner`, who has this user id, under `name`; `None` when there is none, or when it is that of another file.
     pub(crate) fn open(dir: impl AsFd, name: &OsStr, owner: &OsStr, uid: u32) -> Result<Option<Self>> {
-        let Some(side) = open_directory(dir, Some(uid))? else { return Ok(None) };
+        let side = match open_directory(dir, Some(uid))? {
+            SideDirectory::None => return Ok(None),
+            SideDirectory::Ours(side) => side,
+            SideDirectory::Theirs(side, uid) => {
+                let there = rustix::fs::statat(&side, name, AtFlags::SYMLINK_NOFOLLOW);
+                return if there.is_err_and(|error| error == Errno::NOENT) {
+                    Ok(None)
+                } else {
+                    Err(not_believed(uid))
+                };
+            }
+        };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = match rustix::fs::openat(side, name, flags, Mode::empty()) {
             Ok(fd) => fd,
@@ -114,10 +172,14 @@ impl SideFile {
 
     /// The side file of the file with this mark, whatever its name was.
     pub(crate) fn find(dir: impl AsFd, mark: [u8; 16], uid: u32) -> Result<Option<Self>> {
-        let Some(side) = open_directory(dir, Some(uid))? else { return Ok(None) };
+        let SideDirectory::Ours(side) = open_directory(dir, Some(uid))? else { return Ok(None) };
         let fault = |error| Error::io("looking for the side file", error);
         for entry in Dir::read_from(&side).map_err(fault)?.take(MAX_SEARCHED) {
             let entry = entry.map_err(fault)?;
+            // Those that are not whole yet.
+            if entry.file_name().to_bytes().starts_with(b".") {
+                continue;
+            }
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
             let Ok(fd) = rustix::fs::openat(&side, entry.file_name(), flags, Mode::empty()) else { continue };
             if Self::head(&fd).is_ok_and(|(head, _)| head.mark == Some(mark)) {

@@ -4,13 +4,15 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
+use ntbak_wire::Win32Error;
 use ntbak_wire::record::{Extents, Record, SmallKind, StreamHead};
 use ntbak_wire::side::{self, SideHead};
 use ntbak_wire::stream::RecordEncoder;
 use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::host::content::write_all;
+use crate::host::content::put_all;
 use crate::host::node::read_at;
 use crate::host::side::{SideFile, SideStream, make_directory};
 use crate::host::stage::temporary_name;
@@ -33,10 +35,20 @@ impl SideWriter {
     /// Begins a file in the side directory of `parent`.
     pub(crate) fn new(parent: &OwnedFd) -> Result<Self> {
         let fault = |error| Error::io("making the side file", error);
-        let dir = make_directory(parent)?;
         let name = temporary_name();
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&dir, &name, flags, Mode::RUSR | Mode::WUSR).map_err(fault)?;
+        let make = |dir: &OwnedFd| rustix::fs::openat(dir, &name, flags, Mode::RUSR | Mode::WUSR);
+        let mut dir = make_directory(parent)?;
+        let mut made = make(&dir);
+        // Another writer has removed the directory in between.
+        for _ in 0..8 {
+            if !matches!(made, Err(Errno::NOENT)) {
+                break;
+            }
+            dir = make_directory(parent)?;
+            made = make(&dir);
+        }
+        let fd = made.map_err(fault)?;
         let parent = parent.try_clone().map_err(|error| Error::io("making the side file", error))?;
         Ok(Self { parent, dir, name, fd, len: 0, published: false })
     }
@@ -46,13 +58,19 @@ impl SideWriter {
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        write_all(self.fd.as_fd(), self.len, bytes)?;
+        put_all(self.fd.as_fd(), self.len, bytes)
+            .map_err(|(error, _)| Error::io("writing the side file", error))?;
         self.len += bytes.len() as u64;
         Ok(())
     }
 
     pub(crate) fn append_small(&mut self, kind: SmallKind, payload: Option<&Vec<u8>>) -> Result<()> {
         let Some(payload) = payload else { return Ok(()) };
+        if payload.len() as u64 > kind.max_len() {
+            let why =
+                format!("{} bytes of {} are more than a file has", payload.len(), kind.stream_id().name());
+            return Err(Error::new(Win32Error::INVALID_DATA, why));
+        }
         let mut bytes = Vec::new();
         RecordEncoder::new().put(&Record::Small(kind, payload.into()), &mut bytes)?;
         self.append(&bytes)

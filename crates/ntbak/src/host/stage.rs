@@ -18,6 +18,8 @@ pub(crate) struct Stage {
     spot: Spot,
     temporary: Option<OsString>,
     directory: bool,
+    /// The new file itself, whatever becomes of its name; not on ntfs-3g, where descriptors die.
+    held: Option<OwnedFd>,
 }
 
 impl Stage {
@@ -26,14 +28,8 @@ impl Stage {
         for _ in 0..4 {
             // Never a name that was used before: ntfs-3g remembers the streams of one for a second after its rename.
             let name = temporary_name();
-            let made = if directory {
-                rustix::fs::mkdirat(&spot.dir, &name, mode)
-            } else {
-                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                rustix::fs::openat(&spot.dir, &name, flags, mode).map(drop)
-            };
-            match made {
-                Ok(()) => return Ok(Self { spot, temporary: Some(name), directory }),
+            match make(&spot.dir, &name, directory, mode) {
+                Ok(fd) => return Ok(Self { spot, temporary: Some(name), directory, held: Some(fd) }),
                 Err(error) => {
                     // ntfs-3g may have made it before it found no room for the rest; then it even says that it was there.
                     let flags = if directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
@@ -48,6 +44,17 @@ impl Stage {
         Err(Error::io("making the file beside its place", Errno::EXIST).at_path(&spot.path))
     }
 
+    /// Whether the new file is held by a descriptor.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// The same, known by its name alone: for ntfs-3g, whose descriptors do not survive what is done to the file.
+    pub(crate) fn by_name(mut self) -> Self {
+        self.held = None;
+        self
+    }
+
     pub(crate) fn spot(&self) -> &Spot {
         &self.spot
     }
@@ -59,8 +66,11 @@ impl Stage {
 
     /// The file as it is now.
     pub(crate) fn node(&self) -> Result<Node> {
-        Node::open(&self.spot.dir, self.name())
-            .map_err(|error| Error::io("opening the new file", error).at_path(&self.spot.path))
+        let node = match &self.held {
+            Some(held) => rustix::io::fcntl_dupfd_cloexec(held, 0).map(Node::from),
+            None => Node::open(&self.spot.dir, self.name()),
+        };
+        node.map_err(|error| Error::io("opening the new file", error).at_path(&self.spot.path))
     }
 
     /// Puts a hard link to `target` in the place of the new file.
@@ -71,6 +81,7 @@ impl Stage {
         let linked = temporary_name();
         rustix::fs::linkat(CWD, target, &self.spot.dir, &linked, AtFlags::empty())
             .map_err(|error| Error::io(format!("making a hard link to {}", target.display()), error))?;
+        self.held = None;
         let before = self.temporary.replace(linked);
         if let Some(before) = before {
             // It is only a left-over when this fails: the link is there.
@@ -84,6 +95,7 @@ impl Stage {
         let link = temporary_name();
         rustix::fs::symlinkat(target, &self.spot.dir, &link)
             .map_err(|error| Error::io("making a symbolic link", error).at_path(&self.spot.path))?;
+        self.held = None;
         let flags = if self.directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         if let Some(before) = self.temporary.replace(link) {
             // It is only a left-over when this fails: the link is there.
@@ -95,6 +107,16 @@ impl Stage {
     /// Gives the file its name, in place of what had it.
     pub(crate) fn publish(&mut self) -> Result<()> {
         let Some(temporary) = &self.temporary else { return Ok(()) };
+        if let Some(held) = &self.held {
+            // Where others may write, one could have put something else under the name.
+            let id = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+            let ours = rustix::fs::fstat(held).map(id);
+            let named = rustix::fs::statat(&self.spot.dir, temporary, AtFlags::SYMLINK_NOFOLLOW).map(id);
+            if ours.is_err() || ours != named {
+                let why = "somebody has put another file in the place of the new one";
+                return Err(Error::new(Win32Error::ACCESS_DENIED, why).at_path(&self.spot.path));
+            }
+        }
         rustix::fs::renameat(&self.spot.dir, temporary, &self.spot.dir, &self.spot.name).map_err(
             |error| Error::io("giving the finished file its name", error).at_path(&self.spot.path),
         )?;
@@ -122,6 +144,17 @@ impl Drop for Stage {
             let _ = rustix::fs::unlinkat(&self.spot.dir, temporary, AtFlags::REMOVEDIR);
         }
     }
+}
+
+/// Makes a file, or a directory, that is not there, and opens it.
+fn make(dir: &OwnedFd, name: &OsStr, directory: bool, mode: Mode) -> rustix::io::Result<OwnedFd> {
+    if directory {
+        rustix::fs::mkdirat(dir, name, mode)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        return rustix::fs::openat(dir, name, flags, Mode::empty());
+    }
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, name, flags, mode)
 }
 
 /// A name that nobody has: `.ntbak-`, 16 hex digits of chance, `.part`.

@@ -20,6 +20,7 @@ const MAX_HELD: usize = 256 << 10;
 /// A stream of at most [`MAX_STREAM`] bytes without holes.
 #[derive(Debug)]
 pub(crate) struct SmallStream {
+    key: StreamKey,
     pub(crate) head: StreamHead,
     pub(crate) content: Vec<u8>,
 }
@@ -29,6 +30,8 @@ pub(crate) struct SmallStream {
 pub(crate) struct StreamSpool {
     /// Those that are held here, whole.
     pub(crate) small: Vec<SmallStream>,
+    /// Bytes of all of them.
+    held: usize,
     filling: Option<SmallStream>,
     file: Option<SideWriter>,
     /// Bytes of the file up to the last stream that is whole.
@@ -60,17 +63,15 @@ impl StreamSpool {
         }
         // What a block goes over must be the last stream of the file.
         if head.amend
-            && let Some(at) =
-                self.small.iter().position(|small| StreamKey::of(small.head.name.as_ref()) == self.current)
+            && let Some(small) = self.take_small()
         {
-            let small = self.small.remove(at);
             self.move_to_file(&small, home)?;
             self.encode(&Record::EndStream { size: small.content.len() as u64 }, home)?;
         }
-        let held: usize = self.small.iter().map(|small| small.content.len()).sum();
         let dense = head.extents == Extents::All && !head.flags.contains(StreamFlags::SPARSE);
-        if dense && !head.amend && head.vdl >= head.size && fits(head.size) && held <= MAX_HELD {
-            self.filling = Some(SmallStream { head: head.clone(), content: Vec::new() });
+        if dense && !head.amend && head.vdl >= head.size && fits(head.size) && self.held <= MAX_HELD {
+            let key = self.current.clone();
+            self.filling = Some(SmallStream { key, head: head.clone(), content: Vec::new() });
             return Ok(());
         }
         self.begin_in_file(head, home)
@@ -104,10 +105,12 @@ impl StreamSpool {
     }
 
     pub(crate) fn end(&mut self, size: u64, home: Home<'_>) -> Result<()> {
-        self.small.retain(|small| StreamKey::of(small.head.name.as_ref()) != self.current);
+        // A later stream of the name takes the place of the first.
+        drop(self.take_small());
         if let Some(mut small) = self.filling.take() {
             if let Some(size) = usize::try_from(size).ok().filter(|_| fits(size)) {
                 small.content.resize(size, 0);
+                self.held += size;
                 self.small.push(small);
                 self.names.insert(self.current.clone());
                 return Ok(());
@@ -126,6 +129,17 @@ impl StreamSpool {
         if let Some(fact) = self.facts.last_mut() {
             (fact.1, fact.2) = (vdl, flags);
         }
+    }
+
+    /// The stream of the current name that is held, which is no more then.
+    fn take_small(&mut self) -> Option<SmallStream> {
+        if !self.names.contains(&self.current) {
+            return None;
+        }
+        let at = self.small.iter().position(|small| small.key == self.current)?;
+        let small = self.small.remove(at);
+        self.held -= small.content.len();
+        Some(small)
     }
 
     /// A stream that became larger than it had said.

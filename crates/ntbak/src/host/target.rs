@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use ntbak_wire::record::StreamHead;
+use ntbak_wire::{Win32Error, side};
+use rustix::fs::OFlags;
 
 use crate::error::{Error, Result};
 use crate::host::content::ContentWriter;
@@ -50,12 +52,19 @@ impl Target {
 
     /// Begins the unnamed stream of the file.
     pub(crate) fn begin_content(&self, head: &StreamHead) -> Result<ContentWriter> {
-        let fd = stage::open_for_writing(&self.spot().dir, self.name());
+        let fd = match self {
+            Self::Staged(stage) if stage.is_held() => stage.node()?.open_content(OFlags::RDWR),
+            _ => stage::open_for_writing(&self.spot().dir, self.name()),
+        };
         ContentWriter::open(fd.map_err(|error| Error::io("opening the content", error))?, head)
     }
 
     /// Puts a hard link to `existing` in the place of the file: at once, or when it is published.
     pub(crate) fn link(&mut self, existing: &Path) -> Result<()> {
+        if existing.components().any(|part| part.as_os_str() == side::DIRECTORY) {
+            let why = "a link must not lead to a side file";
+            return Err(Error::new(Win32Error::ACCESS_DENIED, why).at_path(existing));
+        }
         match self {
             Self::Staged(stage) => stage.replace_by_link(existing),
             Self::InPlace(spot) => stage::link_over(spot, existing),

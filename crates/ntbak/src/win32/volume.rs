@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use ntbak_wire::Win32Error;
+
+use crate::error::{Error, Result};
 use crate::sink::FileSink;
 use crate::source::FileSource;
 use crate::win32::Disposition;
@@ -19,8 +21,11 @@ pub trait Volume: Send + Sync {
     /// there already.
     ///
     /// # Errors
-    /// 3 when a directory of the path is not there, 5 when the place refuses.
-    fn stage(&self, path: &str, directory: bool) -> Result<Box<dyn FileSink>>;
+    /// 3 when a directory of the path is not there, 5 when the place refuses, 50 where nothing new is made.
+    fn stage(&self, path: &str, directory: bool) -> Result<Box<dyn FileSink>> {
+        let _ = (path, directory);
+        Err(Error::new(Win32Error::NOT_SUPPORTED, "no files are made in this place"))
+    }
 }
 
 /// What is asked of a [`Volume`].

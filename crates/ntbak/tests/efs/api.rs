@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use ntbak::memory::{MemoryFile, SharedFile};
+use ntbak::memory::MemoryFile;
 use ntbak::win32::{
     Access, Create, Disposition, FileFlags, HostVolume, MemoryVolume, RawFlags, Share, System,
     close_encrypted_file_raw, open_encrypted_file_raw, read_encrypted_file_raw, write_encrypted_file_raw,
 };
 use ntbak::{Error, place};
 use ntbak_wire::FileAttributes;
-use ntbak_wire::efs::{Content, StreamPlan};
+use ntbak_wire::efs::Content;
 use tempfile::{TempDir, tempdir};
 
 use crate::made::*;
@@ -52,8 +52,11 @@ fn imported(system: &System, path: &str, flags: RawFlags, raw: &[u8], block: usi
     write_encrypted_file_raw(feed(raw, block), &mut context)
 }
 
-/// Systems over memory and over a directory, each with the way to a path in it.
-fn systems() -> Vec<(System, Box<dyn Fn(&str) -> String>, Option<TempDir>)> {
+/// A system, the way to a path in it, and the directory in which it is.
+type Where = (System, Box<dyn Fn(&str) -> String>, Option<TempDir>);
+
+/// Systems over memory and over a directory.
+fn systems() -> Vec<Where> {
     let dir = tempdir().unwrap();
     let root = dir.path().to_str().unwrap().to_owned();
     vec![
@@ -308,5 +311,4 @@ fn a_copy_and_the_functions_agree() {
     let system = System::new(HostVolume);
     assert!(exported(&system, path.to_str().unwrap(), RawFlags::empty()).unwrap() == two_streams());
     assert!(place::open(&path).unwrap().encrypted().unwrap().is_some());
-    let _: (SharedFile, StreamPlan) = (SharedFile::default(), plan(None, Content::plain(0)));
 }

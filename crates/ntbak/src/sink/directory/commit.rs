@@ -1,35 +1,41 @@
 //! The commit of a file in a directory: what is no content finds its place.
 //!
-//! The order is made so that a crash loses nothing. A staged file gets its attributes first and its side file next: a
-//! side file whose owner is not there yet harms nobody, a file without it would have lost something. In place,
-//! attributes that the side file replaces go only when that is there.
+//! The order is made so that a crash loses nothing. A new file gets its attributes first and its side file next, under a
+//! name of its own, since an old file of the name may still need its own; then it gets its name, and the side file does.
+//! In between it finds the side file by the mark. Without attributes there is no mark, and the side file has its name a
+//! moment before. In place, attributes that the side file replaces go only when that is there.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::OnceLock;
 
 use ntbak_wire::record::{FileInfo, SmallKind, StreamFlags, Times};
 use ntbak_wire::reparse::{self, ReparseBuffer};
 use ntbak_wire::samba::dosattrib::DosAttrib;
 use ntbak_wire::samba::stream;
-use ntbak_wire::side::{LinuxOwner, SideHead};
+use ntbak_wire::side::{LinuxOwner, MAX_HEAD, SideHead};
 use ntbak_wire::stream::StreamName;
 use ntbak_wire::{FileAttributes, FileTime, Win32Error};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::fs::{AtFlags, FileType, OFlags, Timespec, Timestamps, UTIME_OMIT};
 
 use super::DirectorySink;
 use crate::error::{Error, Result};
+use crate::host::beside::Beside;
 use crate::host::holes;
 use crate::host::linux::LinuxKind;
 use crate::host::node::Node;
+use crate::host::samba::OWN_NAMES;
 use crate::host::samba_writer::DialectWriter;
-use crate::host::side::{SideFile, remove};
+use crate::host::side::{Settle, SideFile, remove};
 use crate::host::side_writer::SideWriter;
 use crate::host::target::Target;
 use crate::memory::StreamKey;
 use crate::report::{FileReport, LossKind};
 use crate::source::{modified, size};
+
+const POSIX_ACL: &str = "system.posix_acl_access";
 
 impl DirectorySink {
     /// Everything but the name of a staged file.
@@ -37,12 +43,12 @@ impl DirectorySink {
         self.finished = true;
         self.content = None;
         self.refuse_directory_there()?;
-        self.become_symlink()?;
+        self.become_symlink(report)?;
         let node = self.target.node()?;
         let linux = self.set_linux_owner(&node)?;
         let linux_attributes = self.set_linux_attributes(&node);
         // Times before the side file, which remembers them. Its making changes those of a directory, so then once more.
-        self.set_times()?;
+        self.set_times(&node)?;
         tell_linux(linux, &linux_attributes, report);
         let mut head = self.side_head(&node)?;
         if self.info.is_some() {
@@ -52,11 +58,11 @@ impl DirectorySink {
         before.samba.own = LinuxKind::of(&node).own();
         let mut writer = DialectWriter::new(&node, &before.samba);
         self.write_attributes(&node, &mut writer, &mut head, report)?;
-        self.write_side(head, before.side.as_ref(), &mut writer)?;
+        self.write_side(head, before.side.as_ref(), &mut writer, report)?;
         writer.finish()?;
         before.depot.map_or(Ok(()), |depot| depot.remove(&self.streams.names))?;
         if self.directory && !self.is_symlink {
-            self.set_times()?;
+            self.set_times(&node)?;
         }
         Ok(())
     }
@@ -76,7 +82,7 @@ impl DirectorySink {
 
     /// A relative symlink becomes one of Linux, when there is nothing else that it would hide. An absolute one does not:
     /// it would lead elsewhere here.
-    fn become_symlink(&mut self) -> Result<()> {
+    fn become_symlink(&mut self, report: Option<&FileReport<'_>>) -> Result<()> {
         let Target::Staged(stage) = &mut self.target else { return Ok(()) };
         let Some(buffer) = self.small.get(&SmallKind::Reparse) else { return Ok(()) };
         let buffer = ReparseBuffer::parse(buffer)?;
@@ -86,7 +92,13 @@ impl DirectorySink {
         };
         let hides = self.directory && self.streams.has_file()
             || stage.node()?.stat().is_ok_and(|stat| size(&stat) > 0);
-        if let Some(target) = target.filter(|target| !target.starts_with(b"/") && !hides) {
+        let Some(target) = target else { return Ok(()) };
+        if target.starts_with(b"/") || hides {
+            if let Some(report) = report {
+                let what = "the symbolic link is an empty file here, which keeps the reparse point: it would lead elsewhere";
+                report.note(None, what);
+            }
+        } else {
             stage.replace_by_symlink(OsStr::from_bytes(&target))?;
             self.is_symlink = true;
         }
@@ -95,8 +107,8 @@ impl DirectorySink {
 
     /// Sets user, group and mode as far as this user may; answers what the side file has to say of it.
     fn set_linux_owner(&self, node: &Node) -> Result<Option<(LinuxOwner, LinuxOwner)>> {
-        let Some(FileInfo { unix_mode, unix_owner, .. }) = &self.info else { return Ok(None) };
-        if !self.target.is_staged() && !self.directory {
+        let (mode, owner) = self.info.as_ref().map_or((None, None), |info| (info.unix_mode, info.unix_owner));
+        if !self.target.is_staged() && (!self.directory || self.info.is_none()) {
             return Ok(None);
         }
         let look = || {
@@ -104,47 +116,63 @@ impl DirectorySink {
             Ok::<_, Error>(LinuxOwner { mode: stat.st_mode & 0o7777, user: stat.st_uid, group: stat.st_gid })
         };
         let now = look()?;
-        let (user, group) = unix_owner.unwrap_or((now.user, now.group));
-        let wanted = LinuxOwner { mode: unix_mode.unwrap_or(now.mode), user, group };
-        let (dir, name) = (&self.target.spot().dir, self.target.name());
+        let (user, group) = owner.unwrap_or((now.user, now.group));
         if (user, group) != (now.user, now.group) {
-            let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(group));
-            let own = |uid| rustix::fs::chownat(dir, name, uid, Some(gid), AtFlags::SYMLINK_NOFOLLOW);
             // Who is not root may give it to a group of theirs. What did not go is in the side file.
-            let _ = own(Some(uid)).or_else(|_| own(None));
+            let _ = node.set_owner(Some(user), group).or_else(|_| node.set_owner(None, group));
         }
-        // Set-id bits are privileges of the place that they come from: the side file keeps them.
+        let usual = if self.directory { 0o777 } else { 0o666 } & !umask();
+        let known = mode.unwrap_or(if self.target.is_staged() { usual } else { now.mode });
+        let wanted = LinuxOwner { mode: known, user, group };
+        // A new file was nobody else's business until here. Set-id bits are privileges of the place that they come from:
+        // the side file keeps them. So it does where a file system has no modes.
         let mode = wanted.mode & 0o1777;
-        if unix_mode.is_some() && !self.is_symlink && mode != look()?.mode {
-            rustix::fs::chmodat(dir, name, Mode::from_raw_mode(mode), AtFlags::empty())
-                .map_err(|error| Error::io("setting the mode", error))?;
+        if !self.is_symlink && mode != look()?.mode {
+            let _ = node.set_mode(mode);
         }
         let mut got = look()?;
-        if self.is_symlink {
-            // The mode of a symbolic link means nothing.
+        if self.is_symlink || self.info.is_none() {
+            // The mode of a symbolic link means nothing, and nobody asked for the usual one.
             got.mode = wanted.mode;
         }
         Ok((got != wanted).then_some((wanted, got)))
     }
 
-    /// Sets POSIX ACLs, which name users as the owner does. The others (file capabilities, `trusted` attributes) would
-    /// give privileges here, or mean something else; the side file keeps them.
+    /// Sets those that anybody may set on a file of theirs: POSIX ACLs, which name users as the owner does, and `user`
+    /// attributes. The others (file capabilities, `trusted` attributes) would give privileges here, or mean something
+    /// else; the side file keeps them.
     fn set_linux_attributes(&mut self, node: &Node) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut attributes = std::mem::take(&mut self.linux_attributes);
+        let has_acl = attributes.iter().any(|(name, _)| name == POSIX_ACL.as_bytes());
+        if self.info.as_ref().is_some_and(|info| info.unix_mode.is_some()) && !has_acl {
+            // The directory may have given the new file one, and others access with it.
+            let _ = node.remove_xattr(POSIX_ACL);
+        }
         attributes.retain(|(name, value)| {
-            !name.starts_with(b"system.posix_acl_") || node.set_xattr(OsStr::from_bytes(name), value).is_err()
+            let user = name.starts_with(b"user.") && !OWN_NAMES.iter().any(|own| own.as_bytes() == name);
+            let harmless = user || name.starts_with(b"system.posix_acl_");
+            !harmless || node.set_xattr(OsStr::from_bytes(name), value).is_err()
         });
         attributes
     }
 
     /// The times that Linux has a place for; the others are in the side file.
-    fn set_times(&self) -> Result<()> {
+    fn set_times(&self, node: &Node) -> Result<()> {
         let Some(Times { written, accessed, .. }) = self.info.as_ref().map(|info| info.times) else {
             return Ok(());
         };
         let times = Timestamps { last_access: timespec(accessed), last_modification: timespec(written) };
-        rustix::fs::utimensat(&self.target.spot().dir, self.target.name(), &times, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|error| Error::io("setting the times", error))
+        let set = if self.is_symlink {
+            rustix::fs::utimensat(
+                &self.target.spot().dir,
+                self.target.name(),
+                &times,
+                AtFlags::SYMLINK_NOFOLLOW,
+            )
+        } else {
+            node.set_times(&times)
+        };
+        set.map_err(|error| Error::io("setting the times", error))
     }
 
     /// The head of the side file: what was said before, and what is said now.
@@ -223,6 +251,7 @@ impl DirectorySink {
             // smbd looks for the buffer only where the attribute says that there is one.
             None if in_attribute => {
                 let mut attrib = writer.before_attrib();
+                attrib.attributes = attrib.attributes.or(head.attributes);
                 *attrib.attributes.get_or_insert(FileAttributes::ARCHIVE) |= FileAttributes::REPARSE_POINT;
                 writer.attrib(attrib);
             }
@@ -262,7 +291,8 @@ impl DirectorySink {
         let (taken, left): (Vec<_>, Vec<_>) =
             (taken.iter().map(StreamName::name).collect(), left.map(StreamName::name).collect());
         let all = head.streams.iter().map(|(name, ..)| name);
-        let in_file = all.clone().filter(|name| !taken.contains(name) && !left.contains(name));
+        let elsewhere: HashSet<_> = taken.iter().chain(&left).copied().collect();
+        let in_file = all.clone().filter(|name| !elsewhere.contains(name));
         let found = in_file.chain(left.iter().copied()).chain(taken.iter().copied());
         if self.target.is_staged() && all.eq(found) {
             head.streams.retain(|(_, vdl, flags)| vdl.is_some() || !flags.is_empty());
@@ -274,7 +304,8 @@ impl DirectorySink {
         &mut self,
         mut head: SideHead,
         before: Option<&SideFile>,
-        writer: &mut DialectWriter<'_>,
+        attributes: &mut DialectWriter<'_>,
+        report: Option<&FileReport<'_>>,
     ) -> Result<()> {
         let (dir, name, _) = self.side()?;
         for (kind, _) in before.iter().flat_map(|before| &before.small) {
@@ -289,14 +320,30 @@ impl DirectorySink {
         let kept: Vec<_> = streams
             .filter(|stream| !self.streams.names.contains(&StreamKey::of(stream.head.name.as_ref())))
             .collect();
-        let needed =
-            head.has_facts() || !self.small.is_empty() || !self.streams.is_empty() || !kept.is_empty();
-        head.mark = writer.mark(needed);
+        let rest = !self.small.is_empty() || !self.streams.is_empty() || !kept.is_empty();
+        let needed = head.has_facts() || rest;
+        head.mark = attributes.mark(needed);
+        // The side file of an old file of this name must not go before that does.
+        let waits = self.target.is_staged() && (!self.directory || self.is_symlink);
         if !needed {
+            if waits {
+                self.settle = Some(Settle { dir, pending: None, name });
+                return Ok(());
+            }
             return remove(&dir, &name);
         }
-        let mut writer = SideWriter::new(&dir)?;
-        writer.append(&head.encode())?;
+        let mut writer = match SideWriter::new(&dir) {
+            Err(error) if error.win32() == Win32Error::ACCESS_DENIED && head.is_basic() && !rest => {
+                attributes.mark(false);
+                if let Some(report) = report {
+                    let why = format!("{}; attributes and change time are not kept", error.reason());
+                    report.loss(LossKind::ChangeTime, why);
+                }
+                return Ok(());
+            }
+            writer => writer?,
+        };
+        writer.append(&encode_head(&mut head)?)?;
         for kind in [SmallKind::Security, SmallKind::Ea, SmallKind::Reparse] {
             writer.append_small(kind, self.small.get(&kind))?;
         }
@@ -307,21 +354,60 @@ impl DirectorySink {
         }
         self.streams.append_to(&mut writer)?;
         writer.append_small(SmallKind::ObjectId, self.small.get(&SmallKind::ObjectId))?;
-        writer.publish(&name)
+        self.publish_side(writer, dir, name, head.mark.filter(|_| waits))
+    }
+
+    /// A new hard link gets a side file that says what the one of its target says.
+    pub(super) fn link_side(&mut self) -> Result<()> {
+        let Some(target) = &self.link_target else { return Ok(()) };
+        let node = self.target.node()?;
+        let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
+        let (dir, name, owner) = self.side()?;
+        let from = Beside::read(Beside::open_side(&node, target, &stat)?, &node, target, &stat)?;
+        let waits = self.target.is_staged();
+        let Some(from) = from.side else {
+            if waits {
+                self.settle = Some(Settle { dir, pending: None, name });
+                return Ok(());
+            }
+            return remove(&dir, &name);
+        };
+        let mut writer = SideWriter::new(&dir)?;
+        writer.append_side(&from, &owner)?;
+        self.publish_side(writer, dir, name, from.head.mark.filter(|_| waits))
+    }
+
+    /// Gives a side file its name; one that `waits` for that of its file another one, by the mark.
+    fn publish_side(
+        &mut self,
+        writer: SideWriter,
+        dir: OwnedFd,
+        name: OsString,
+        waits: Option<[u8; 16]>,
+    ) -> Result<()> {
+        let Some(mark) = waits else { return writer.publish(&name) };
+        let mut pending = name.clone();
+        pending.push(".");
+        mark.iter().take(8).for_each(|byte| pending.push(format!("{byte:02x}")));
+        writer.publish(&pending)?;
+        self.settle = Some(Settle { dir, pending: Some(pending), name });
+        Ok(())
     }
 }
 
-/// Gives a new hard link a side file that says what the one of its target says.
-pub(super) fn copy_side(
-    from: Option<&SideFile>,
-    dir: &OwnedFd,
-    name: &OsString,
-    owner: &OsStr,
-) -> Result<()> {
-    let Some(from) = from else { return remove(dir, name) };
-    let mut writer = SideWriter::new(dir)?;
-    writer.append_side(from, owner)?;
-    writer.publish(name)
+/// The bytes of a head; the order of very many streams is left out where there is no room for it.
+fn encode_head(head: &mut SideHead) -> Result<Vec<u8>> {
+    let bytes = head.encode();
+    if bytes.len() <= MAX_HEAD {
+        return Ok(bytes);
+    }
+    head.streams.retain(|(_, vdl, flags)| vdl.is_some() || !flags.is_empty());
+    let bytes = head.encode();
+    if bytes.len() <= MAX_HEAD {
+        return Ok(bytes);
+    }
+    let why = format!("its side file would need {} bytes for facts, and has {MAX_HEAD}", bytes.len());
+    Err(Error::new(Win32Error::INVALID_DATA, why))
 }
 
 /// Says what of Linux' own facts is only in the side file.
@@ -349,6 +435,16 @@ fn hides_holes(node: &Node) -> bool {
         Some(first.offset == 0 && first.len == size(&stat))
     };
     node.open_content(OFlags::RDONLY).ok().and_then(whole).unwrap_or(false)
+}
+
+/// The permission bits that this process takes from what it makes. Asking the kernel would set it.
+fn umask() -> u32 {
+    static UMASK: OnceLock<u32> = OnceLock::new();
+    *UMASK.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o022)
+    })
 }
 
 fn timespec(time: Option<FileTime>) -> Timespec {

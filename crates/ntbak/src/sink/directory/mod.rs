@@ -21,6 +21,7 @@ use crate::host::beside::{self, Beside};
 use crate::host::content::ContentWriter;
 use crate::host::escape;
 use crate::host::node::Spot;
+use crate::host::side::Settle;
 use crate::host::stage::Stage;
 use crate::host::stream_spool::StreamSpool;
 use crate::host::target::Target;
@@ -58,6 +59,8 @@ pub struct DirectorySink {
     efs: Efs,
     /// The name that the file was to have, when its directory cannot hold that.
     true_name: Option<Vec<u8>>,
+    /// What is left to do with side files when the file has its name.
+    settle: Option<Settle>,
     /// It has become a symbolic link.
     is_symlink: bool,
     /// The file has become a hard link to this one.
@@ -71,8 +74,9 @@ impl DirectorySink {
     /// A new file or directory at `spot`, in place of what is there.
     pub(crate) fn stage(mut spot: Spot, directory: bool) -> Result<Self> {
         let true_name = escape::in_directory(&mut spot)?;
-        let mode = if directory { 0o777 } else { 0o666 };
-        let stage = Stage::new(spot, directory, Mode::from_raw_mode(mode))?;
+        // Until it is whole it is nobody else's business.
+        let mode = if directory { Mode::RWXU } else { Mode::RUSR | Mode::WUSR };
+        let stage = Stage::new(spot, directory, mode)?;
         let mut sink = Self::new(Target::Staged(stage), directory);
         sink.true_name = true_name;
         Ok(sink)
@@ -104,12 +108,17 @@ impl DirectorySink {
     /// Takes the EAs and named streams from the file at `spot`.
     pub(crate) fn clear(spot: &Spot) -> Result<()> {
         let mut sink = Self::in_place(spot.try_clone()?)?;
-        for named in sink.before.streams() {
-            let head = sink.before.stream_head(named);
-            sink.streams.names.insert(StreamKey::of(head.and_then(|head| head.name).as_ref()));
-        }
-        sink.small.insert(SmallKind::Ea, Vec::new());
+        sink.forget_before();
         sink.finish(None)
+    }
+
+    /// The EAs and named streams that the file has had are no more.
+    fn forget_before(&mut self) {
+        for named in self.before.streams() {
+            let head = self.before.stream_head(named);
+            self.streams.names.insert(StreamKey::of(head.and_then(|head| head.name).as_ref()));
+        }
+        self.small.insert(SmallKind::Ea, Vec::new());
     }
 
     fn new(target: Target, directory: bool) -> Self {
@@ -126,6 +135,7 @@ impl DirectorySink {
             efs: Efs::default(),
             true_name: None,
             streams: StreamSpool::default(),
+            settle: None,
             is_symlink: false,
             link_target: None,
             before: Beside::default(),
@@ -198,16 +208,6 @@ impl DirectorySink {
         }
         self.linux_attributes.push((name.to_vec(), value.to_vec()));
     }
-
-    /// A hard link has a side file of its own, with what that of its target says.
-    fn link_side(&self) -> Result<()> {
-        let Some(target) = &self.link_target else { return Ok(()) };
-        let node = self.target.node()?;
-        let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
-        let (dir, name, owner) = self.side()?;
-        let from = Beside::open_side(&node, target, &stat)?;
-        commit::copy_side(from.as_ref(), &dir, &name, &owner)
-    }
 }
 
 /// The directory beside which the file lies: that of its side file.
@@ -240,7 +240,13 @@ impl FileSink for DirectorySink {
         let Self { streams, target, .. } = self;
         let home = || home(target);
         match record {
-            Record::File(info) => self.info = Some((*info).clone()),
+            Record::File(info) => {
+                self.info = Some((*info).clone());
+                // A copy onto a directory that is there: it becomes what the source is.
+                if !self.target.is_staged() {
+                    self.forget_before();
+                }
+            }
             Record::Small(kind, payload) => self.put_small(*kind, payload)?,
             Record::LinuxAttribute { name, value } => self.put_linux_attribute(name, value, report),
             Record::Stream(head) => self.begin_stream(head)?,
@@ -280,8 +286,15 @@ impl FileSink for DirectorySink {
         if !self.target.is_staged() {
             return Ok(());
         }
-        self.target.publish()?;
-        self.link_side()
+        self.link_side()?;
+        let settle = self.settle.take();
+        match self.target.publish() {
+            Ok(()) => settle.map_or(Ok(()), Settle::apply),
+            Err(error) => {
+                settle.into_iter().for_each(Settle::undo);
+                Err(error)
+            }
+        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Ntfs3gSink {
             return Err(Error::new(Win32Error::INVALID_NAME, why).at_path(&spot.path));
         }
         let true_name = escape::on_ntfs(&mut spot);
-        let stage = Stage::new(spot, directory, Mode::RWXU)?;
+        let stage = Stage::new(spot, directory, Mode::RWXU)?.by_name();
         Ok(Self { true_name, ..Self::new(Target::Staged(stage), mount, directory) })
     }
 

@@ -47,8 +47,8 @@ pub struct DirectorySource {
     linux_attributes: Vec<LinuxPlace>,
     /// The stream in attributes or in a depot that was read last.
     last: Mutex<Option<(usize, Arc<Held>)>>,
-    /// A symbolic link as the reparse buffer that it is on Windows.
-    link: Option<Vec<u8>>,
+    /// A symbolic link, as the reparse buffer that it is on Windows where there can be one.
+    link: Option<Option<Vec<u8>>>,
     /// Bytes of the content.
     stored_size: u64,
     /// The content is still that of which the side file speaks.
@@ -140,7 +140,13 @@ impl DirectorySource {
             FileType::Directory => None,
             FileType::RegularFile => Some(StreamHead::plain(None, size(&stat))),
             FileType::Symlink => {
-                link = Some(link_buffer(&node, &beside)?);
+                link = Some(match link_buffer(&node, &beside)? {
+                    Ok(buffer) => Some(buffer),
+                    Err(why) => {
+                        losses.push((LossKind::Reparse, why.to_owned()));
+                        None
+                    }
+                });
                 info.attributes = FileAttributes::empty();
                 Some(StreamHead::plain(None, 0))
             }
@@ -215,7 +221,8 @@ impl DirectorySource {
         source.find_true_sizes()?;
         // What was recorded is not second-guessed.
         if source.beside.head().is_none_or(|head| head.attributes.is_none()) {
-            let is_reparse = source.link.is_some() || source.beside.has_reparse_point();
+            let is_reparse =
+                source.link.as_ref().is_some_and(Option::is_some) || source.beside.has_reparse_point();
             source.info.attributes.set(FileAttributes::REPARSE_POINT, is_reparse);
         }
         Ok(source)
@@ -299,7 +306,7 @@ impl FileSource for DirectorySource {
         if kind == SmallKind::Reparse
             && let Some(link) = &self.link
         {
-            return Ok(Some(Cow::Borrowed(link)));
+            return Ok(link.as_deref().map(Cow::Borrowed));
         }
         self.beside.small(kind).map_err(|error| error.at_path(&self.path))
     }
@@ -478,19 +485,24 @@ fn apply_head(head: &side::SideHead, fresh: bool, info: &mut FileInfo, unnamed: 
 
 /// A symbolic link as a reparse point: the one that it was made from, while it leads to the same place; otherwise a
 /// relative or absolute symlink in which `/` has become `\`.
-fn link_buffer(node: &Node, beside: &Beside) -> Result<Vec<u8>> {
+/// The reason where Windows has no such link.
+fn link_buffer(node: &Node, beside: &Beside) -> Result<std::result::Result<Vec<u8>, &'static str>> {
     let target = node.link_target().map_err(|error| Error::io("reading the link", error))?;
     if let Some(side) = &beside.side
         && let Some(buffer) = side.small(SmallKind::Reparse)?
         && reparse::ReparseBuffer::parse(&buffer)?.target()?.linux_target().as_ref() == Some(&target)
     {
-        return Ok(buffer);
+        return Ok(Ok(buffer));
+    }
+    if target.contains(&b'\\') {
+        return Ok(Err("the target of the symbolic link has a backslash, which parts a path on Windows"));
     }
     let target: Vec<u8> = target.iter().map(|byte| if *byte == b'/' { b'\\' } else { *byte }).collect();
-    let name = Name::from_wtf8(&target)
-        .ok_or_else(|| Error::new(Win32Error::INVALID_NAME, "the link's target is no UTF-16"))?;
+    let Some(name) = Name::from_wtf8(&target) else {
+        return Ok(Err("the target of the symbolic link is no text, and Windows has no such link"));
+    };
     let relative = !target.starts_with(b"\\");
-    Ok(reparse::build_symlink(&name, &name, relative)?)
+    Ok(Ok(reparse::build_symlink(&name, &name, relative)?))
 }
 
 pub(crate) fn size(stat: &Stat) -> u64 {
