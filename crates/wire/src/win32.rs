@@ -47,6 +47,7 @@ win32_errors! {
     NOT_SUPPORTED = 50, "not supported here";
     DUP_NAME = 52, "the object id is in use on the volume";
     FILE_EXISTS = 80, "the file exists";
+    INVALID_PASSWORD = 86, "the password is not right";
     INVALID_PARAMETER = 87, "a parameter is not valid";
     DISK_FULL = 112, "the disk is full";
     INVALID_NAME = 123, "the name is not valid";
