@@ -18,7 +18,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 /// Says that a judge is missing; fails where nothing may be skipped.
 pub(crate) fn skipped(why: &str) {
     assert!(std::env::var_os("NTBAK_REQUIRE_ALL").is_none(), "skipped: {why}");
-    println!("skipped: {why}");
+    eprintln!("skipped: {why}");
 }
 
 /// Runs openssl in `dir`; `None` when there is no such program.

@@ -4,6 +4,7 @@
 mod common;
 mod corpus;
 mod hostile;
+mod judge;
 mod keys;
 mod metadata;
 mod vectors;

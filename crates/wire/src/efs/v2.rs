@@ -18,7 +18,7 @@ All else is a datum in a datum:
 | datum | size | |
 | --- | --- | --- |
 | 0 | 2 | StructureSize, of all of it |
-| 2 | 2 | [`Role`] |
+| 2 | 2 | Role |
 | 4 | 2 | Type |
 | 6 | 2 | Flags |
 | 8 | | by type: 1 blob: u16 type, u16, data; 2 text in UTF-16; 3 key protector: u16 type, u16 flags, data nested; 4 nested; 5 and 7: u16, nested; 6: u32 cipher, nested |
