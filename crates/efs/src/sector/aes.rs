@@ -67,14 +67,13 @@ where
             let _ = self.0.decrypt_blocks_b2b(cipher, plain);
             let (plain, _) = Block::slice_as_flattened(plain).as_chunks::<SECTOR>();
             for (lane, (sector, plain)) in batch.iter_mut().zip(plain).enumerate() {
-                // Every plain block is mixed with the ciphertext block before it, the first one with the IV.
-                let mut before = [0; SECTOR];
-                let (head, tail) = before.split_at_mut(BLOCK);
-                head.copy_from_slice(&iv(first.wrapping_add((lane * SECTOR) as u64)));
-                let (mine, _) = sector.split_at(SECTOR - BLOCK);
-                tail.copy_from_slice(mine);
-                for ((to, plain), before) in sector.iter_mut().zip(plain).zip(&before) {
-                    *to = plain ^ before;
+                // Every block is mixed with the ciphertext before it, the first one with the IV.
+                let mut before = iv(first.wrapping_add((lane * SECTOR) as u64));
+                let (blocks, plain) = (sector.as_chunks_mut::<BLOCK>().0, plain.as_chunks::<BLOCK>().0);
+                for (block, plain) in blocks.iter_mut().zip(plain) {
+                    let mixed = u128::from_ne_bytes(*plain) ^ u128::from_ne_bytes(before);
+                    before = *block;
+                    *block = mixed.to_ne_bytes();
                 }
             }
         }

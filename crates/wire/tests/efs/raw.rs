@@ -154,6 +154,9 @@ fn efs_14_blocks_that_are_not_there() {
     for data in [0, 512, 1023, 1025, 1536] {
         refused(&file(&[data_header(""), segment(&[head.bytes(), vec![0; data]].concat())]));
     }
+    // The rest of the block lies behind the segment: whole, but not where the segment says that it is.
+    let short = file(&[data_header(""), segment(&[head.bytes(), vec![0; 512]].concat())]);
+    refused(&[short, vec![0; 512]].concat());
 }
 
 #[test]
@@ -227,7 +230,7 @@ fn efs_21_more_bytes_than_there_are() {
 fn a_block_larger_than_its_unit_is_the_last_one() {
     let stream = one_stream(&with_segments(&[Head::many(0, 1536, 9, vec![512, 1024])]));
     assert_eq!(stream.runs[0].1.len(), 1536);
-    refused(&with_segments(&[Head::many(0, 1536, 9, vec![1024, 512])]));
+    refused(&with_segments(&[Head::many(0, 1024, 9, vec![1024, 512])]));
 }
 
 #[test]
