@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use ntbak::LossKind;
 
+use crate::commands::EfsCommand;
+
 /// Every Windows file, whole, anywhere: back up and restore files with everything Windows keeps about them.
 #[derive(Debug, Parser)]
 #[command(name = "ntbak", version, about, after_help = AFTER_HELP)]
@@ -47,6 +49,9 @@ pub(crate) enum Command {
     /// Backup streams, as BackupRead and BackupWrite have them.
     #[command(subcommand)]
     Stream(StreamCommand),
+    /// Encrypted files (EFS): as they are, or with a key.
+    #[command(subcommand)]
+    Efs(EfsCommand),
     /// Copy one file or directory with everything about it, in one step.
     Copy {
         /// The file or directory.

@@ -18,6 +18,7 @@ mod explain;
 mod failure;
 mod input;
 mod json;
+mod keys;
 mod location;
 mod output;
 mod report;

@@ -10,6 +10,8 @@ mod common;
 mod canonical;
 #[path = "ntfs3g/copy.rs"]
 mod copy;
+#[path = "ntfs3g/efs.rs"]
+mod efs;
 #[path = "ntfs3g/failure.rs"]
 mod failure;
 #[path = "ntfs3g/in_place.rs"]

@@ -31,6 +31,9 @@ pub enum Cause {
     /// Bytes that are not what their format says.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// A key that does not open, or an encrypted file that nobody can decrypt.
+    #[error(transparent)]
+    Efs(#[from] ntbak_efs::Error),
     /// The operating system refused.
     #[error("{doing}: {error}")]
     Io {
@@ -123,6 +126,7 @@ impl Error {
     pub fn win32(&self) -> Win32Error {
         match &self.0.cause {
             Cause::Wire(error) => error.win32(),
+            Cause::Efs(error) => error.win32(),
             Cause::Win32 { code, .. } => *code,
             Cause::Io { error, .. } => from_io(error),
         }
@@ -171,6 +175,12 @@ impl From<Cause> for Error {
 impl From<WireError> for Error {
     fn from(error: WireError) -> Self {
         Self::from(Cause::Wire(error))
+    }
+}
+
+impl From<ntbak_efs::Error> for Error {
+    fn from(error: ntbak_efs::Error) -> Self {
+        Self::from(Cause::Efs(error))
     }
 }
 

@@ -13,11 +13,14 @@ use crate::report::Reporter;
 
 mod cat;
 mod copy;
+mod efs;
 mod info;
 mod stream_extract;
 mod stream_list;
 mod stream_read;
 mod stream_write;
+
+pub(crate) use efs::EfsCommand;
 
 /// What a command did, for the summary line; `None` for those that only show.
 pub(crate) type Done = Result<Option<String>, Failure>;
@@ -46,6 +49,7 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
             stream_extract::run(file.as_deref(), &what, output.as_deref())
         }
         Command::Copy { source, target } => copy::run(&source, &target, report),
+        Command::Efs(command) => efs::run(command, report),
         Command::Cat { location } => cat::run(&location, report),
         Command::Info { location, json } => info::run(&location, json, report),
         Command::Completions { shell } => completions(shell),

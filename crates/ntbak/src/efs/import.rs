@@ -1,8 +1,61 @@
 //! Taking a raw export apart: the mirror of [`ExportReader`](super::ExportReader).
 
+use ntbak_wire::FileAttributes;
 use ntbak_wire::efs::{Decoder, Event, Segment, StreamEnd, StreamHead};
+use ntbak_wire::record::{Record, SmallKind};
 
 use crate::error::Result;
+use crate::report::FileReport;
+use crate::restore::{Restore, Unheld};
+use crate::sink::FileSink;
+use crate::source::FileSource;
+
+/// Makes an encrypted file of raw data that `read` gives, block by block; no bytes are the end. What `there`, the file that
+/// is replaced, has beside its streams stays: descriptor, attributes, creation time, EAs, object id.
+///
+/// # Errors
+/// The data are not in the export format or are cut (6008), the sink cannot hold or write them, `read` fails. A staged
+/// sink leaves nothing behind then.
+pub fn import_raw(
+    sink: Box<dyn FileSink>,
+    there: Option<&dyn FileSource>,
+    mut read: impl FnMut(&mut [u8]) -> Result<usize>,
+    report: &FileReport<'_>,
+) -> Result<()> {
+    let mut restore = Restore::new(sink, Unheld::Report);
+    if let Some(there) = there {
+        let mut info = there.info()?;
+        let streams =
+            FileAttributes::COMPRESSED | FileAttributes::SPARSE_FILE | FileAttributes::REPARSE_POINT;
+        info.attributes.remove(streams);
+        info.attributes.insert(FileAttributes::ENCRYPTED);
+        // The content is new, and so are its times.
+        (info.times.written, info.times.accessed, info.times.changed) = (None, None, None);
+        restore.put(&Record::File(&info), report)?;
+        for kind in [SmallKind::Security, SmallKind::Ea, SmallKind::ObjectId] {
+            if let Some(payload) = there.small(kind)? {
+                restore.put(&Record::Small(kind, payload), report)?;
+            }
+        }
+    }
+    restore.put(&Record::EfsRaw { size: None }, report)?;
+    let (mut block, mut size) = (vec![0; BLOCK], 0);
+    loop {
+        let got = read(&mut block)?;
+        let data = block.get(..got).unwrap_or_default();
+        if data.is_empty() {
+            break;
+        }
+        restore.put(&Record::Bytes { offset: size, data }, report)?;
+        size += data.len() as u64;
+    }
+    restore.put(&Record::EndStream { size }, report)?;
+    restore.put(&Record::EndFile, report)?;
+    restore.commit(report)
+}
+
+/// Bytes that are asked for at a time.
+pub(crate) const BLOCK: usize = 64 << 10;
 
 /// Where an encrypted file is written.
 pub(crate) trait ImportTarget {

@@ -6,12 +6,18 @@ Encrypted ─► Export ─► raw bytes ─► Record::EfsRaw, Bytes… ─► 
 (a source)                                                              (a sink)
 ```
 
+With a key: [`Decrypted`] is the plaintext of a source, [`Protected`] its ciphertext, [`Rekeyed`] the same content for other
+people; each is a source itself.
+
 The raw bytes are those of `ReadEncryptedFileRaw`; their format is [`ntbak_wire::efs`].
 */
 
+mod decrypted;
 mod export;
 mod import;
+mod protected;
 mod raw;
+mod rekeyed;
 mod trailer;
 mod unnamed;
 
@@ -19,9 +25,13 @@ use ntbak_wire::efs::StreamPlan;
 
 use crate::error::Result;
 
+pub use decrypted::Decrypted;
 pub use export::ExportReader;
-pub(crate) use import::{Import, ImportTarget};
+pub use import::import_raw;
+pub(crate) use import::{BLOCK, Import, ImportTarget};
+pub use protected::{Protected, Protection};
 pub use raw::{RawFile, ReadRaw};
+pub use rekeyed::Rekeyed;
 pub(crate) use trailer::{TRAILER, stored_size, trailer_of, true_size};
 pub(crate) use unnamed::{DropNamed, Unnamed};
 
@@ -39,4 +49,18 @@ pub trait Encrypted: Send + Sync {
     /// # Errors
     /// The place cannot be read at `offset`.
     fn read_stored(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize>;
+}
+
+impl<E: Encrypted + ?Sized> Encrypted for &E {
+    fn metadata(&self) -> &[u8] {
+        (**self).metadata()
+    }
+
+    fn streams(&self) -> &[StreamPlan] {
+        (**self).streams()
+    }
+
+    fn read_stored(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        (**self).read_stored(stream, offset, buf)
+    }
 }

@@ -120,7 +120,15 @@ impl<'a> DialectWriter<'a> {
 
     /// What EFS keeps of an encrypted file, where ntfs-3g shows it.
     pub(crate) fn efs(&mut self, metadata: &[u8]) -> bool {
+        self.forget_efs();
         !self.has_own() && self.set(EFS_INFO.as_ref(), metadata)
+    }
+
+    /// What EFS kept of the file is elsewhere, or no more.
+    pub(crate) fn forget_efs(&mut self) {
+        if self.before.efs.is_some() {
+            self.stale.insert(EFS_INFO.into());
+        }
     }
 
     /// All EAs of the file; those that it has had and that are not in `list` go.

@@ -1,6 +1,7 @@
 //! A file in memory as a source.
 
 use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use ntbak_wire::Win32Error;
 use ntbak_wire::record::{Extent, Extents, FileInfo, SmallKind, StreamFlags, StreamHead};
@@ -15,6 +16,8 @@ use crate::source::{FileSource, LinuxAttribute};
 pub struct MemorySource {
     file: SharedFile,
     streams: Vec<StreamKey>,
+    /// The raw export of an encrypted file, once it was asked for.
+    raw: Arc<OnceLock<RawFile<Vec<u8>>>>,
 }
 
 impl MemorySource {
@@ -22,7 +25,7 @@ impl MemorySource {
     #[must_use]
     pub fn new(file: SharedFile) -> Self {
         let streams = file.read().streams.keys().cloned().collect();
-        Self { file, streams }
+        Self { file, streams, raw: Arc::default() }
     }
 
     fn gone() -> Error {
@@ -54,11 +57,12 @@ impl FileSource for MemorySource {
     }
 
     fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {
-        let raw = self.file.read().efs_raw.clone();
-        Ok(match raw {
-            Some(raw) => Some(Box::new(RawFile::open(raw)?)),
-            None => None,
-        })
+        if let Some(raw) = self.raw.get() {
+            return Ok(Some(Box::new(raw)));
+        }
+        let Some(raw) = self.file.read().efs_raw.clone() else { return Ok(None) };
+        let raw = RawFile::open(raw)?;
+        Ok(Some(Box::new(self.raw.get_or_init(|| raw))))
     }
 
     fn stream(&self, index: usize) -> Result<Option<StreamHead>> {

@@ -2,21 +2,24 @@
 
 use std::borrow::Cow;
 
+use ntbak_wire::Win32Error;
 use ntbak_wire::record::{Extent, FileInfo, SmallKind, StreamHead};
 
 use crate::efs::Encrypted;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::report::FileReport;
 
 mod directory;
 mod memory;
 mod ntfs3g;
+mod raw;
 
 pub use directory::DirectorySource;
 pub(crate) use directory::{modified, size};
 pub use memory::MemorySource;
 pub use ntfs3g::Ntfs3gSource;
 pub(crate) use ntfs3g::read_attributes;
+pub use raw::RawSource;
 
 /// What of a file is going to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +85,17 @@ pub trait FileSource: Send + Sync {
         Ok(None)
     }
 
+    /// Reads a stream of an encrypted file as it is stored ([`Encrypted::read_stored`]).
+    ///
+    /// # Errors
+    /// The file is not encrypted, or cannot be read at `offset`.
+    fn read_stored(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        match self.encrypted()? {
+            Some(file) => file.read_stored(stream, offset, buf),
+            None => Err(Error::new(Win32Error::FILE_NOT_ENCRYPTED, "the file is not encrypted")),
+        }
+    }
+
     /// Tells what this source cannot give of the file, and what is worth knowing about it: all of it for a copy, for a
     /// backup stream only what has a place there. Called once, before anything is read.
     ///
@@ -89,5 +103,81 @@ pub trait FileSource: Send + Sync {
     /// The place cannot be read.
     fn remarks(&self, _about: Facet, _report: &FileReport<'_>) -> Result<()> {
         Ok(())
+    }
+}
+
+impl<S: FileSource + ?Sized> FileSource for &S {
+    fn info(&self) -> Result<FileInfo> {
+        (**self).info()
+    }
+
+    fn small(&self, kind: SmallKind) -> Result<Option<Cow<'_, [u8]>>> {
+        (**self).small(kind)
+    }
+
+    fn linux_attribute(&self, index: usize) -> Result<Option<LinuxAttribute<'_>>> {
+        (**self).linux_attribute(index)
+    }
+
+    fn stream(&self, index: usize) -> Result<Option<StreamHead>> {
+        (**self).stream(index)
+    }
+
+    fn next_extent(&self, stream: usize, from: u64) -> Result<Option<Extent>> {
+        (**self).next_extent(stream, from)
+    }
+
+    fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        (**self).read_at(stream, offset, buf)
+    }
+
+    fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {
+        (**self).encrypted()
+    }
+
+    fn read_stored(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        (**self).read_stored(stream, offset, buf)
+    }
+
+    fn remarks(&self, about: Facet, report: &FileReport<'_>) -> Result<()> {
+        (**self).remarks(about, report)
+    }
+}
+
+impl<S: FileSource + ?Sized> FileSource for Box<S> {
+    fn info(&self) -> Result<FileInfo> {
+        (**self).info()
+    }
+
+    fn small(&self, kind: SmallKind) -> Result<Option<Cow<'_, [u8]>>> {
+        (**self).small(kind)
+    }
+
+    fn linux_attribute(&self, index: usize) -> Result<Option<LinuxAttribute<'_>>> {
+        (**self).linux_attribute(index)
+    }
+
+    fn stream(&self, index: usize) -> Result<Option<StreamHead>> {
+        (**self).stream(index)
+    }
+
+    fn next_extent(&self, stream: usize, from: u64) -> Result<Option<Extent>> {
+        (**self).next_extent(stream, from)
+    }
+
+    fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        (**self).read_at(stream, offset, buf)
+    }
+
+    fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {
+        (**self).encrypted()
+    }
+
+    fn read_stored(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        (**self).read_stored(stream, offset, buf)
+    }
+
+    fn remarks(&self, about: Facet, report: &FileReport<'_>) -> Result<()> {
+        (**self).remarks(about, report)
     }
 }

@@ -1,11 +1,15 @@
 //! `BackupRead`.
 
 use crate::backup_stream::{BackupReader, ReadRights, SecurityAccess};
+use crate::efs::Decrypted;
 use crate::error::{Error, Result};
+use crate::source::FileSource;
 use crate::win32::context::{Side, wrong};
 use crate::win32::handle::Inner;
 use crate::win32::{Access, Context, FileFlags, Handle};
-use ntbak_wire::Win32Error;
+use ntbak_wire::efs::Metadata;
+use ntbak_wire::{FileAttributes, Win32Error};
+use std::sync::PoisonError;
 
 /// Reads the next bytes of the backup stream of a file into `buffer`; `read` says how many.
 ///
@@ -40,7 +44,7 @@ pub fn backup_read(
     let (handle, inner) = checked(file)?;
     let at_path = |error: Error| error.at_path(inner.file.path());
     let begin = || {
-        let source = inner.file.source().map_err(at_path)?;
+        let source = plaintext(inner, inner.file.source().map_err(at_path)?).map_err(at_path)?;
         Ok(Side::Read { reader: BackupReader::new(), source })
     };
     let Side::Read { reader, source } = context.open(handle, begin)? else {
@@ -52,6 +56,21 @@ pub fn backup_read(
     let filled = reader.read(&**source, rights(inner, process_security), buffer).map_err(at_path)?;
     *read = u32::try_from(filled).unwrap_or(u32::MAX);
     Ok(())
+}
+
+/// An encrypted file as a key of the caller shows it; as it is when none does, and then it is refused.
+fn plaintext(inner: &Inner, source: Box<dyn FileSource>) -> Result<Box<dyn FileSource>> {
+    let keys = inner.keys.lock().unwrap_or_else(PoisonError::into_inner).ring.clone();
+    if keys.identities().is_empty() || !source.info()?.attributes.contains(FileAttributes::ENCRYPTED) {
+        return Ok(source);
+    }
+    if let Some(file) = source.encrypted()? {
+        keys.open(&Metadata::parse(file.metadata())?).map_err(|error| {
+            // BackupRead has one number for all of this.
+            Error::new(Win32Error::ACCESS_DENIED, error.to_string())
+        })?;
+    }
+    Ok(Box::new(Decrypted::open(source, &keys)?))
 }
 
 /// A handle that the backup functions take.

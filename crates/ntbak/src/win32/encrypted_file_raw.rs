@@ -4,13 +4,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bitflags::bitflags;
-use ntbak_wire::record::{Record, SmallKind};
 use ntbak_wire::{FileAttributes, Win32Error};
 
-use crate::efs::{DropNamed, ExportReader, Unnamed};
+use crate::efs::{BLOCK, DropNamed, ExportReader, Unnamed, import_raw};
 use crate::error::{Error, Result};
 use crate::report::{Collected, FileReport, Report};
-use crate::restore::{Restore, Unheld};
 use crate::source::FileSource;
 use crate::win32::handle::Shared;
 use crate::win32::{Access, Disposition, OpenRequest, Share, System};
@@ -49,9 +47,6 @@ enum Direction {
         done: bool,
     },
 }
-
-/// Bytes of a block: at most so many go to an export callback, and so many may come from an import callback.
-const BLOCK: usize = 64 << 10;
 
 /// `OpenEncryptedFileRaw`: an encrypted file for [`read_encrypted_file_raw`], or, with CREATE_FOR_IMPORT, a place for
 /// [`write_encrypted_file_raw`]. Nothing is made before that has all of the data.
@@ -178,68 +173,47 @@ pub fn write_encrypted_file_raw(
     };
     let report = FileReport { to, path: path.as_ref() };
     let sink = context.system.volume().stage(&path, *directory).map_err(at_path)?;
-    let mut restore = Restore::new(sink, Unheld::Report);
-    keep_the_rest(context.system, &path, &mut restore, &report).map_err(at_path)?;
-    restore.put(&Record::EfsRaw { size: None }, &report).map_err(at_path)?;
+    let request = OpenRequest {
+        path: &path,
+        disposition: Disposition::OpenExisting,
+        open_reparse_point: true,
+        directories: true,
+    };
+    let there = match context.system.volume().open(&request) {
+        Ok(opened) => Some(opened.file.source().map_err(at_path)?),
+        Err(_) => None,
+    };
     let mut filter = context.flags.contains(RawFlags::DROP_ALTERNATE_STREAMS).then(DropNamed::default);
-    let (mut block, mut size) = (vec![0; BLOCK], 0);
-    loop {
-        let mut len = BLOCK as u32;
-        match fenced(|| import(&mut block, &mut len)).map_err(at_path)? {
-            0 => {}
-            code => return Err(at_path(Error::new(Win32Error(code), "the import callback ended it"))),
+    let (mut passed, mut ended) = (Vec::new(), false);
+    let read = |block: &mut [u8]| {
+        // Of what the filter passes on, a block may take several turns, or none.
+        while passed.is_empty() && !ended {
+            let mut len = block.len() as u32;
+            match fenced(|| import(block, &mut len))? {
+                0 => {}
+                code => return Err(Error::new(Win32Error(code), "the import callback ended it")),
+            }
+            let Some(data) = block.get(..len as usize) else {
+                return Err(wrong("the import callback says more bytes than the buffer has"));
+            };
+            ended = data.is_empty();
+            let Some(filter) = &mut filter else { return Ok(data.len()) };
+            passed = if ended { filter.finish()? } else { filter.pass(data)? };
         }
-        let Some(data) = block.get(..len as usize) else {
-            return Err(at_path(wrong("the import callback says more bytes than the buffer has")));
-        };
-        let passed = match &mut filter {
-            Some(filter) if data.is_empty() => Some(filter.finish().map_err(at_path)?),
-            Some(filter) => Some(filter.pass(data).map_err(at_path)?),
-            None => None,
-        };
-        let last = data.is_empty();
-        let data = passed.as_deref().unwrap_or(data);
-        if !data.is_empty() {
-            restore.put(&Record::Bytes { offset: size, data }, &report).map_err(at_path)?;
-            size += data.len() as u64;
+        let len = passed.len().min(block.len());
+        let rest = passed.split_off(len);
+        if let Some(to) = block.get_mut(..len) {
+            to.copy_from_slice(&passed);
         }
-        if last {
-            break;
-        }
-    }
-    restore.put(&Record::EndStream { size }, &report).map_err(at_path)?;
-    restore.put(&Record::EndFile, &report).map_err(at_path)?;
-    restore.commit(&report).map_err(at_path)
+        passed = rest;
+        Ok(len)
+    };
+    import_raw(sink, there.as_deref(), read, &report).map_err(at_path)
 }
 
 /// `CloseEncryptedFileRaw`; dropping the context does the same.
 pub fn close_encrypted_file_raw(context: EncryptedFileRaw<'_>) {
     drop(context);
-}
-
-/// Everything of a file that is there but its streams, which the new one takes over.
-fn keep_the_rest(system: &System, path: &str, restore: &mut Restore, report: &FileReport<'_>) -> Result<()> {
-    let request = OpenRequest {
-        path,
-        disposition: Disposition::OpenExisting,
-        open_reparse_point: true,
-        directories: true,
-    };
-    let Ok(opened) = system.volume().open(&request) else { return Ok(()) };
-    let source = opened.file.source()?;
-    let mut info = source.info()?;
-    info.attributes
-        .remove(FileAttributes::COMPRESSED | FileAttributes::SPARSE_FILE | FileAttributes::REPARSE_POINT);
-    info.attributes.insert(FileAttributes::ENCRYPTED);
-    // The content is new, and so are its times.
-    (info.times.written, info.times.accessed, info.times.changed) = (None, None, None);
-    restore.put(&Record::File(&info), report)?;
-    for kind in [SmallKind::Security, SmallKind::Ea, SmallKind::ObjectId] {
-        if let Some(payload) = source.small(kind)? {
-            restore.put(&Record::Small(kind, payload), report)?;
-        }
-    }
-    Ok(())
 }
 
 /// Calls back; a panic stays here.

@@ -9,6 +9,7 @@ use ntbak_wire::Win32Error;
 use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::restore_stream::{LinkResolver, WritePolicy};
+use crate::win32::file_encryption::SharedKeys;
 use crate::win32::{Access, FileFlags, Identity, OpenFile, Share};
 
 /// An open file, as `CreateFile` gives it. Clones are the same handle; it is closed when the last one is dropped.
@@ -27,6 +28,7 @@ pub(super) struct Inner {
     pub(super) policy: WritePolicy,
     pub(super) links: Option<MakeResolver>,
     pub(super) report: Option<Arc<dyn Report + Send>>,
+    pub(super) keys: Arc<SharedKeys>,
     shared: Shared,
 }
 
@@ -67,7 +69,8 @@ impl Inner {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let (policy, links, report) = (WritePolicy::default(), None, None);
-        Self { id, file, access, flags, restore_intent, named_stream, policy, links, report, shared }
+        let keys = Arc::default();
+        Self { id, file, access, flags, restore_intent, named_stream, policy, links, report, keys, shared }
     }
 }
 

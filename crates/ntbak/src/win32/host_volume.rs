@@ -7,6 +7,7 @@ use std::{fs, io};
 
 use ntbak_wire::Win32Error;
 
+use crate::capability::Capabilities;
 use crate::error::{Error, Result};
 use crate::place;
 use crate::sink::FileSink;
@@ -64,6 +65,11 @@ impl Volume for HostVolume {
         let identity = Identity(metadata.dev(), metadata.ino());
         let file = Arc::new(HostFile { path: request.path.to_owned(), real });
         Ok(Opened { file, identity, named_stream })
+    }
+
+    fn capabilities(&self, path: &str, directory: bool) -> Capabilities {
+        let place = place::Place::of(Path::new(path));
+        place.map_or_else(|_| Capabilities::everything(), |place| place.capabilities(directory))
     }
 
     fn stage(&self, path: &str, directory: bool) -> Result<Box<dyn FileSink>> {

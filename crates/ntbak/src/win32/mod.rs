@@ -40,6 +40,7 @@ mod backup_seek;
 mod backup_write;
 mod context;
 mod encrypted_file_raw;
+mod file_encryption;
 mod handle;
 mod host_volume;
 mod memory_volume;
@@ -54,6 +55,12 @@ pub use context::Context;
 pub use encrypted_file_raw::{
     EncryptedFileRaw, RawFlags, close_encrypted_file_raw, open_encrypted_file_raw, read_encrypted_file_raw,
     write_encrypted_file_raw,
+};
+pub use file_encryption::{
+    EncryptionKeys, EncryptionStatus, add_users_to_encrypted_file, decrypt_file,
+    duplicate_encryption_info_file, encrypt_file, encryption_disable, file_encryption_status,
+    query_recovery_agents_on_encrypted_file, query_users_on_encrypted_file, remove_users_from_encrypted_file,
+    set_user_file_encryption_key,
 };
 pub use handle::Handle;
 pub use host_volume::HostVolume;

@@ -1,12 +1,14 @@
 //! `CreateFile`, and what all handles have in common.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ntbak_wire::Win32Error;
 
+use crate::capability::Facts;
 use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::restore_stream::{LinkResolver, WritePolicy};
+use crate::win32::file_encryption::{EncryptionKeys, SharedKeys};
 use crate::win32::handle::{Inner, MakeResolver, ShareTable};
 use crate::win32::{Access, Disposition, FileFlags, Handle, OpenRequest, Privileges, Share, Volume};
 
@@ -18,6 +20,7 @@ pub struct System {
     policy: WritePolicy,
     links: Option<MakeResolver>,
     report: Option<Arc<dyn Report + Send>>,
+    keys: Arc<SharedKeys>,
 }
 
 /// The parameters of `CreateFile` behind the name.
@@ -52,6 +55,7 @@ impl System {
             policy: WritePolicy::default(),
             links: None,
             report: None,
+            keys: Arc::default(),
         }
     }
 
@@ -84,6 +88,28 @@ impl System {
     pub fn with_report(mut self, report: Arc<dyn Report + Send>) -> Self {
         self.report = Some(report);
         self
+    }
+
+    /// The same with keys for encrypted files: the functions of file encryption need them, and `BackupRead` gives the
+    /// plaintext of what one of them opens.
+    #[must_use]
+    pub fn with_keys(mut self, keys: EncryptionKeys) -> Self {
+        self.keys = Arc::new(Mutex::new(keys));
+        self
+    }
+
+    pub(super) fn keys(&self) -> &SharedKeys {
+        &self.keys
+    }
+
+    /// Whether a file or directory at `path` can hold `fact`.
+    pub(super) fn holds(&self, path: &str, directory: bool, fact: Facts) -> bool {
+        self.volume.capabilities(path, directory).holds(fact)
+    }
+
+    /// Whether an encrypted file at `path` can have holes.
+    pub(super) fn keeps_holes(&self, path: &str) -> bool {
+        self.holds(path, false, Facts::VDL)
     }
 
     pub(super) fn volume(&self) -> &dyn Volume {
@@ -142,6 +168,7 @@ impl System {
         inner.policy = self.policy;
         inner.links.clone_from(&self.links);
         inner.report.clone_from(&self.report);
+        inner.keys.clone_from(&self.keys);
         Ok(Handle::new(inner))
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ntbak_wire::Win32Error;
 
+use crate::capability::Capabilities;
 use crate::error::{Error, Result};
 use crate::sink::FileSink;
 use crate::source::FileSource;
@@ -16,6 +17,12 @@ pub trait Volume: Send + Sync {
     /// # Errors
     /// 2 or 3 when it is not there, 80 when it is and must not be, 5 when the place refuses.
     fn open(&self, request: &OpenRequest<'_>) -> Result<Opened>;
+
+    /// What a file or directory at `path` can hold.
+    fn capabilities(&self, path: &str, directory: bool) -> Capabilities {
+        let _ = (path, directory);
+        Capabilities::everything()
+    }
 
     /// A new file at `path`, which appears with its commit, in place of one that is there; or a directory, which may be
     /// there already.

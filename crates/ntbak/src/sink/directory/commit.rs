@@ -230,6 +230,10 @@ impl DirectorySink {
         // First of all: without it nobody can decrypt the file.
         if let Some(metadata) = self.efs.metadata.take() {
             head.efs = (!writer.efs(&metadata)).then_some(metadata);
+        } else if self.info.is_some() {
+            // A copy of a file that is not encrypted.
+            (head.efs, head.efs_cluster_shift) = (None, None);
+            writer.forget_efs();
         }
         let regular =
             node.stat().is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);

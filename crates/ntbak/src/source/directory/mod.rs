@@ -311,6 +311,10 @@ impl FileSource for DirectorySource {
         self.beside.small(kind).map_err(|error| error.at_path(&self.path))
     }
 
+    fn read_stored(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        self.read_at(stream, offset, buf)
+    }
+
     fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {
         let stored = StoredFile::open(self).map_err(|error| error.at_path(&self.path))?;
         Ok(stored.map(|stored| Box::new(stored) as Box<dyn Encrypted>))

@@ -1,12 +1,14 @@
 //! An encrypted file on a mount with `efs_raw`, as it is stored.
 
 use ntbak_wire::Win32Error;
-use ntbak_wire::efs::{Content, SECTOR, StreamHead, StreamPlan};
+use ntbak_wire::efs::{Content as Planned, SECTOR, StreamHead, StreamPlan};
 use ntbak_wire::record::{Extent, StreamFlags};
+use rustix::fs::Advice;
 
-use super::Ntfs3gSource;
+use super::{Content, Ntfs3gSource};
 use crate::efs::{Encrypted, TRAILER, true_size};
 use crate::error::{Error, Result};
+use crate::host::node::read_at;
 use crate::host::{holes, ntfs3g};
 use crate::source::FileSource;
 
@@ -34,10 +36,10 @@ impl<'s> StoredFile<'s> {
         let cluster = rustix::fs::fstatvfs(source.node.fd()).map_or(4096, |found| found.f_bsize.max(512));
         let streams = source.streams.iter().enumerate().map(|(index, stream)| {
             let encrypted = stream.head.flags.contains(StreamFlags::ENCRYPTED);
-            let content = Content {
+            let content = Planned {
                 cluster_shift: cluster.trailing_zeros() as u8,
                 extents: source.ciphertext(index)?,
-                ..Content::plain(stream.head.size)
+                ..Planned::plain(stream.head.size)
             };
             Ok(StreamPlan { head: StreamHead { name: stream.head.name.clone(), encrypted }, content })
         });
@@ -87,17 +89,32 @@ impl Ntfs3gSource {
 
     /// The size of a stream once decrypted; `None` when it is not encrypted.
     fn true_size(&self, index: usize) -> Result<Option<u64>> {
-        let stored = self.at(index)?.stored;
-        if stored == 0 {
+        let stream = self.at(index)?;
+        // Of an empty named stream ntfs-3g shows the trailer, and does not give it.
+        if stream.stored == 0 || stream.stored == TRAILER && stream.head.name.is_some() {
             return Ok(Some(0));
         }
-        let mut trailer = [0; TRAILER as usize];
-        let at = stored.saturating_sub(TRAILER);
-        let got = self.read_at(index, at, &mut trailer).map_err(|error| {
+        let trailer = self.trailer(index, stream.stored).map_err(|error| {
             let hint = "ntfs-3g does not read what was never written of an encrypted file; read the volume's image instead";
             if error.win32() == Win32Error::INVALID_PARAMETER { error.hint(hint) } else { error }
         })?;
-        Ok(if got == trailer.len() { true_size(stored, trailer) } else { None })
+        Ok(trailer.and_then(|trailer| true_size(stream.stored, trailer)))
+    }
+
+    /// The last bytes of a stream. A read that begins behind the ciphertext fails with EIO, also one that the kernel makes
+    /// because it has everything before it: so it must not have that.
+    fn trailer(&self, index: usize, stored: u64) -> Result<Option<[u8; TRAILER as usize]>> {
+        const TAIL: u64 = 8192;
+        let begin = stored.saturating_sub(TAIL);
+        let mut tail = vec![0; (stored - begin) as usize];
+        let got = if let Content::Bytes(_) = &self.at(index)?.content {
+            self.read_at(index, begin, &mut tail)?
+        } else {
+            let fd = self.descriptor(index)?;
+            let _ = rustix::fs::fadvise(&*fd, 0, None, Advice::DontNeed);
+            read_at(&*fd, begin, &mut tail).map_err(|error| Error::io("reading the content", error))?
+        };
+        Ok(if got == tail.len() { tail.last_chunk().copied() } else { None })
     }
 }
 

@@ -332,6 +332,10 @@ impl FileSource for Ntfs3gSource {
         Ok((!payload.is_empty()).then_some(Cow::Owned(payload)))
     }
 
+    fn read_stored(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        self.read_at(stream, offset, buf)
+    }
+
     fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {
         let stored = StoredFile::open(self).map_err(|error| self.fault(error))?;
         Ok(stored.map(|stored| Box::new(stored) as Box<dyn Encrypted>))

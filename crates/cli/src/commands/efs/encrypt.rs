@@ -1,0 +1,58 @@
+//! `ntbak efs encrypt`: a file for the holders of certificates.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+
+use ntbak::efs::{ExportReader, Protected, Protection};
+use ntbak::place::{self, Place};
+use ntbak::{Facts, FileSource};
+use ntbak_efs::{Algorithm, Fek};
+use ntbak_wire::object_id::Guid;
+
+use crate::commands::{Done, report_on};
+use crate::failure::Failure;
+use crate::keys;
+use crate::output::Output;
+use crate::report::Reporter;
+
+pub(crate) fn run(
+    file: &Path,
+    users: &[PathBuf],
+    agents: &[PathBuf],
+    output: &Path,
+    raw: bool,
+    reporter: &Reporter,
+) -> Done {
+    let source = place::open(file)?;
+    let report = report_on(reporter, file);
+    if source.encrypted()?.is_some() {
+        return Err(Failure::Usage(format!("{}: it is encrypted already", file.display())));
+    }
+    let (users, agents) = (keys::recipients(users)?, keys::recipients(agents)?);
+    let fek = Fek::generate(Algorithm::Aes256).map_err(ntbak::Error::from)?;
+    let half = || RandomState::new().build_hasher().finish().to_ne_bytes();
+    let mut computer = [0; 16];
+    computer.copy_from_slice([half(), half()].as_flattened());
+    let holes = raw || Place::of(output)?.capabilities(false).holds(Facts::VDL);
+    let with = Protection { fek: &fek, users: &users, agents: &agents, computer: Guid(computer), holes };
+    let encrypted = Protected::new(source, &with).map_err(|error| error.at_path(file))?;
+    if !raw {
+        let directory = encrypted.info()?.attributes.is_directory();
+        let sink = place::stage(output, directory)?;
+        ntbak::copy(&encrypted, sink, &report).map_err(|error| error.at_path(output))?;
+        return Ok(Some(format!("{} encrypted to {}", file.display(), output.display())));
+    }
+    let Some(stored) = encrypted.encrypted()? else { return Ok(None) };
+    let mut reader = ExportReader::new(stored)?;
+    let mut out = Output::open(Some(output))?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let got = reader.read(&mut buffer).map_err(|error| error.at_path(file))?;
+        if got == 0 {
+            break;
+        }
+        out.write(buffer.get(..got).unwrap_or_default())?;
+    }
+    out.finish()?;
+    Ok(Some(format!("{} encrypted to the export {}", file.display(), output.display())))
+}

@@ -1,0 +1,31 @@
+//! `ntbak efs export`: the raw export of an encrypted file.
+
+use std::path::Path;
+
+use ntbak::efs::ExportReader;
+
+use crate::commands::{Done, count};
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub(crate) fn run(location: &Path, output: Option<&Path>) -> Done {
+    let source = super::open(location)?;
+    let at_path = |error: ntbak::Error| error.at_path(location);
+    let Some(file) = source.encrypted().map_err(at_path)? else {
+        let why = format!("{}: it is not encrypted; `ntbak stream read` backs it up", location.display());
+        return Err(Failure::Usage(why));
+    };
+    let mut reader = ExportReader::new(file).map_err(at_path)?;
+    let mut output = Output::open(output)?;
+    let (mut buffer, mut total) = (vec![0; 1 << 20], 0);
+    loop {
+        let got = reader.read(&mut buffer).map_err(at_path)?;
+        if got == 0 {
+            break;
+        }
+        output.write(buffer.get(..got).unwrap_or_default())?;
+        total += got as u64;
+    }
+    output.finish()?;
+    Ok(Some(format!("{}: exported {}", location.display(), count(total, "byte"))))
+}

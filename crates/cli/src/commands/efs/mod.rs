@@ -1,0 +1,151 @@
+//! `ntbak efs`: encrypted files, with and without a key.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use ntbak::source::RawSource;
+use ntbak::{FileSource, place};
+
+use crate::commands::Done;
+use crate::failure::Failure;
+use crate::keys::KeyArgs;
+use crate::report::Reporter;
+
+mod decrypt;
+mod encrypt;
+mod export;
+mod import;
+mod info;
+mod users;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EfsCommand {
+    /// Write the raw export of an encrypted file to standard output (ReadEncryptedFileRaw). No key is needed.
+    Export {
+        /// An encrypted file or directory.
+        location: PathBuf,
+        /// Write to FILE instead; it appears when it is whole.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Make an encrypted file of a raw export on standard input (WriteEncryptedFileRaw). No key is needed.
+    Import {
+        /// The file to make, or to replace.
+        path: PathBuf,
+        /// The export is a directory's.
+        #[arg(long)]
+        directory: bool,
+    },
+    /// Who can open an encrypted file, its version and sizes. No key is needed.
+    Info {
+        /// An encrypted file or directory, or a raw export.
+        location: PathBuf,
+        /// One JSON object on standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the plaintext of an encrypted file.
+    Decrypt {
+        /// An encrypted file, a raw export, or with --all a directory.
+        location: PathBuf,
+        #[command(flatten)]
+        keys: KeyArgs,
+        /// The alternate data stream of this name.
+        #[arg(long, value_name = "NAME", conflicts_with = "all")]
+        stream: Option<String>,
+        /// Write to OUT: the file with everything about it, or with --all the directory of them.
+        #[arg(short, long, value_name = "OUT")]
+        output: Option<PathBuf>,
+        /// Every encrypted file below a directory; those that no key opens are reported.
+        #[arg(long, requires = "output")]
+        all: bool,
+    },
+    /// Encrypt a file for the holders of certificates.
+    Encrypt {
+        /// A file that is not encrypted.
+        file: PathBuf,
+        /// A certificate (DER, PEM) of a user; may be given more than once.
+        #[arg(long = "for", value_name = "CERT", required = true)]
+        recipients: Vec<PathBuf>,
+        /// A certificate of a recovery agent.
+        #[arg(long, value_name = "CERT")]
+        agent: Vec<PathBuf>,
+        /// The encrypted file to make.
+        #[arg(short, long, value_name = "OUT")]
+        output: PathBuf,
+        /// Make a raw export instead of an encrypted file.
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Who can open an encrypted file: show and change them.
+    #[command(subcommand)]
+    Users(UsersCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// Show them.
+    List {
+        /// An encrypted file or directory, or a raw export.
+        location: PathBuf,
+    },
+    /// Let the holders of certificates open the file, too.
+    Add {
+        /// An encrypted file.
+        path: PathBuf,
+        /// A certificate (DER, PEM); may be given more than once.
+        #[arg(long = "for", value_name = "CERT", required = true)]
+        recipients: Vec<PathBuf>,
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
+    /// Take users away.
+    Remove {
+        /// An encrypted file.
+        path: PathBuf,
+        /// The SHA-1 of a certificate, in hex; may be given more than once.
+        #[arg(long, value_name = "HEX", required = true)]
+        thumbprint: Vec<String>,
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
+}
+
+pub(crate) fn run(command: EfsCommand, reporter: &Reporter) -> Done {
+    match command {
+        EfsCommand::Export { location, output } => export::run(&location, output.as_deref()),
+        EfsCommand::Import { path, directory } => import::run(&path, directory, reporter),
+        EfsCommand::Info { location, json } => info::run(&location, json),
+        EfsCommand::Decrypt { location, keys, stream, output, all } => {
+            let ring = keys.ring()?;
+            match output {
+                Some(output) if all => decrypt::all(&location, &output, &ring, reporter),
+                output => decrypt::one(&location, stream.as_deref(), output.as_deref(), &ring, reporter),
+            }
+        }
+        EfsCommand::Encrypt { file, recipients, agent, output, raw } => {
+            encrypt::run(&file, &recipients, &agent, &output, raw, reporter)
+        }
+        EfsCommand::Users(command) => users::run(command, reporter),
+    }
+}
+
+/// A file in its place, or in a raw export.
+fn open(location: &Path) -> Result<Box<dyn FileSource>, Failure> {
+    if let Ok(file) = File::open(location)
+        && file.metadata().is_ok_and(|metadata| metadata.is_file())
+        && is_export(&file)
+    {
+        let raw = RawSource::open(file).map_err(|error| error.at_path(location))?;
+        return Ok(Box::new(raw));
+    }
+    Ok(place::open(location)?)
+}
+
+/// Whether a file begins as every export does.
+fn is_export(file: &File) -> bool {
+    use std::os::unix::fs::FileExt;
+    let mut head = [0; 12];
+    file.read_exact_at(&mut head, 0).is_ok() && head == *b"\x00\x01\x00\x00R\0O\0B\0S\0"
+}

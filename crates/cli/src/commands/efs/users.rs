@@ -1,0 +1,84 @@
+//! `ntbak efs users`: who can open an encrypted file.
+
+use std::path::Path;
+
+use ntbak::efs::Rekeyed;
+use ntbak::{FileSource, place};
+use ntbak_efs::{KeyRing, Opened};
+use ntbak_wire::efs::{HolderKind, Metadata};
+
+use super::{UsersCommand, info};
+use crate::commands::{Done, report_on};
+use crate::failure::{Failure, harmless};
+use crate::keys;
+use crate::output::Output;
+use crate::report::Reporter;
+
+pub(crate) fn run(command: UsersCommand, reporter: &Reporter) -> Done {
+    match command {
+        UsersCommand::List { location } => list(&location),
+        UsersCommand::Add { path, recipients, keys } => {
+            let users = keys::recipients(&recipients)?;
+            let (source, mut metadata, opened) = open(&path, &keys.ring()?)?;
+            for user in &users {
+                metadata = ntbak_efs::add_user(&metadata, &opened.fek, user).map_err(ntbak::Error::from)?;
+            }
+            replace(&path, source, metadata, reporter)
+        }
+        UsersCommand::Remove { path, thumbprint, keys } => {
+            let (source, mut metadata, _) = open(&path, &keys.ring()?)?;
+            for text in &thumbprint {
+                let bytes = from_hex(text).ok_or_else(|| {
+                    Failure::Usage(format!("{text:?} is no thumbprint: hex digits are wanted"))
+                })?;
+                metadata = ntbak_efs::remove_user(&metadata, &bytes).map_err(ntbak::Error::from)?;
+            }
+            replace(&path, source, metadata, reporter)
+        }
+    }
+}
+
+fn list(location: &Path) -> Done {
+    let source = super::open(location)?;
+    let Some(file) = source.encrypted().map_err(|error| error.at_path(location))? else {
+        return Err(Failure::Usage(format!("{}: it is not encrypted", location.display())));
+    };
+    let metadata = Metadata::parse(file.metadata())?;
+    let mut output = Output::open(None)?;
+    for holder in metadata.holders() {
+        let role = if holder.kind == HolderKind::User { "user" } else { "recovery" };
+        output.write(format!("{role:<10}{}\n", harmless(&info::one_line(&holder))).as_bytes())?;
+    }
+    output.finish()?;
+    Ok(None)
+}
+
+/// An encrypted file, its metadata, and its key.
+fn open(path: &Path, ring: &KeyRing) -> Result<(Box<dyn FileSource>, Vec<u8>, Opened), Failure> {
+    let at_path = |error: ntbak::Error| error.at_path(path);
+    let source = place::open(path)?;
+    let metadata = source.encrypted().map_err(at_path)?.map(|file| file.metadata().to_vec());
+    let Some(metadata) = metadata else {
+        return Err(Failure::Usage(format!("{}: it is not encrypted", path.display())));
+    };
+    let opened = ring.open(&Metadata::parse(&metadata)?).map_err(|error| at_path(error.into()))?;
+    Ok((source, metadata, opened))
+}
+
+/// Puts the same file with other users in its place.
+fn replace(path: &Path, source: Box<dyn FileSource>, metadata: Vec<u8>, reporter: &Reporter) -> Done {
+    let directory = source.info()?.attributes.is_directory();
+    let sink = if directory { place::in_place(path)? } else { place::stage(path, false)? };
+    ntbak::copy(&Rekeyed::new(source, metadata), sink, &report_on(reporter, path))
+        .map_err(|error| error.at_path(path))?;
+    Ok(Some(format!("{}: users changed", path.display())))
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: String = text.chars().filter(|character| !matches!(character, ' ' | ':')).collect();
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    let pairs = (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok());
+    pairs.collect()
+}

@@ -1,0 +1,470 @@
+//! `EncryptFile` and the functions around it, over keys that the caller supplies: on Linux there is no store of
+//! certificates to ask.
+
+use std::sync::{Mutex, PoisonError};
+
+use ntbak_efs::{Algorithm, Certificate, Fek, KeyRing, Recipient};
+use ntbak_wire::efs::{Holder, HolderKind, Metadata};
+use ntbak_wire::object_id::Guid;
+use ntbak_wire::record::{FileInfo, Record, SmallKind, StreamHead};
+use ntbak_wire::{FileAttributes, Win32Error};
+
+use crate::capability::Facts;
+use crate::efs::{Decrypted, Protected, Protection, Rekeyed};
+use crate::error::{Error, Result};
+use crate::report::{Collected, FileReport, Report};
+use crate::restore::{Restore, Unheld, copy};
+use crate::source::FileSource;
+use crate::win32::{Disposition, OpenRequest, System};
+
+/// The keys of the caller.
+#[derive(Debug, Clone, Default)]
+pub struct EncryptionKeys {
+    /// Private keys: they open files.
+    pub ring: KeyRing,
+    /// For whom [`encrypt_file`] encrypts: the user's current key.
+    pub current: Option<Recipient>,
+    /// Recovery agents of every new file.
+    pub agents: Vec<Recipient>,
+    /// A GUID of this computer, which goes into new metadata.
+    pub computer: [u8; 16],
+}
+
+/// What [`file_encryption_status`] answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum EncryptionStatus {
+    /// FILE_ENCRYPTABLE.
+    Encryptable = 0,
+    /// FILE_IS_ENCRYPTED.
+    Encrypted = 1,
+    /// FILE_SYSTEM_ATTR: a system file.
+    SystemAttribute = 2,
+    /// FILE_ROOT_DIR.
+    RootDirectory = 3,
+    /// FILE_SYSTEM_NOT_SUPPORT: the place holds no encrypted files.
+    NotSupported = 6,
+    /// FILE_READ_ONLY.
+    ReadOnly = 8,
+    /// FILE_DIR_DISALLOWED: see [`encryption_disable`].
+    Disallowed = 9,
+}
+
+/// Keys that several functions of one [`System`] share.
+pub(super) type SharedKeys = Mutex<EncryptionKeys>;
+
+/// A copy of the keys.
+pub(super) fn keys_of(system: &System) -> EncryptionKeys {
+    system.keys().lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// `EncryptFile`: encrypts all streams of a file for the current user and the recovery agents; the file is replaced when
+/// its encrypted form is whole. A directory gets the attribute and metadata, its children stay as they are.
+///
+/// # Errors
+/// | number | when |
+/// | --- | --- |
+/// | 5 | a system file |
+/// | 6006 | no current key: see [`set_user_file_encryption_key`] |
+/// | 6009 | a read-only file |
+/// | 6010 | encryption is disabled for its directory |
+/// | 6014 | the place holds no encrypted files |
+pub fn encrypt_file(system: &System, path: &str) -> Result<()> {
+    let at_path = |error: Error| error.at_path(path);
+    let source = open(system, path).map_err(at_path)?;
+    let info = source.info().map_err(at_path)?;
+    match status(system, path, &info).map_err(at_path)? {
+        EncryptionStatus::Encrypted => return Ok(()),
+        EncryptionStatus::Encryptable => {}
+        EncryptionStatus::ReadOnly => {
+            return Err(at_path(Error::new(Win32Error::FILE_READ_ONLY, "the file is read-only")));
+        }
+        EncryptionStatus::Disallowed => {
+            let why = "encryption is disabled in its directory (Desktop.ini)";
+            return Err(at_path(Error::new(Win32Error::DIR_EFS_DISALLOWED, why)));
+        }
+        EncryptionStatus::NotSupported => {
+            let why = "this place holds no encrypted files";
+            return Err(at_path(Error::new(Win32Error::VOLUME_NOT_SUPPORT_EFS, why)));
+        }
+        EncryptionStatus::SystemAttribute | EncryptionStatus::RootDirectory => {
+            let why = "neither system files nor the root of a volume are encrypted";
+            return Err(at_path(Error::new(Win32Error::ACCESS_DENIED, why)));
+        }
+    }
+    let keys = keys_of(system);
+    let Some(current) = keys.current else {
+        let why = "there is no current key to encrypt for; set one";
+        return Err(at_path(Error::new(Win32Error::NO_USER_KEYS, why)));
+    };
+    let fek = Fek::generate(Algorithm::Aes256).map_err(|error| at_path(error.into()))?;
+    let with = Protection {
+        fek: &fek,
+        users: &[current],
+        agents: &keys.agents,
+        computer: Guid(keys.computer),
+        holes: system.keeps_holes(path),
+    };
+    let source = Protected::new(source, &with).map_err(at_path)?;
+    replace(system, path, &source).map_err(at_path)
+}
+
+/// `DecryptFile`: puts the plaintext in the place of an encrypted file. A file that is not encrypted stays as it is.
+///
+/// # Errors
+/// 6002 or 6006 when no key opens it, 6009 when it is read-only, 50 for a directory on ntfs-3g, which cannot take metadata
+/// away.
+pub fn decrypt_file(system: &System, path: &str) -> Result<()> {
+    let at_path = |error: Error| error.at_path(path);
+    let source = open(system, path).map_err(at_path)?;
+    let info = source.info().map_err(at_path)?;
+    if !info.attributes.contains(FileAttributes::ENCRYPTED) {
+        return Ok(());
+    }
+    if info.attributes.contains(FileAttributes::READONLY) && !info.attributes.is_directory() {
+        return Err(at_path(Error::new(Win32Error::FILE_READ_ONLY, "the file is read-only")));
+    }
+    let plain = Decrypted::open(source, &keys_of(system).ring).map_err(at_path)?;
+    replace(system, path, &plain).map_err(at_path)
+}
+
+/// `FileEncryptionStatus`.
+///
+/// # Errors
+/// The file is not there or cannot be looked at.
+pub fn file_encryption_status(system: &System, path: &str) -> Result<EncryptionStatus> {
+    let at_path = |error: Error| error.at_path(path);
+    let info = open(system, path).and_then(|source| source.info()).map_err(at_path)?;
+    status(system, path, &info).map_err(at_path)
+}
+
+fn status(system: &System, path: &str, info: &FileInfo) -> Result<EncryptionStatus> {
+    let attributes = info.attributes;
+    let is = |attribute| attributes.contains(attribute);
+    Ok(if is(FileAttributes::ENCRYPTED) {
+        EncryptionStatus::Encrypted
+    } else if is(FileAttributes::SYSTEM) {
+        EncryptionStatus::SystemAttribute
+    } else if attributes.is_directory() && parent(path).is_none() {
+        EncryptionStatus::RootDirectory
+    } else if is(FileAttributes::READONLY) && !attributes.is_directory() {
+        EncryptionStatus::ReadOnly
+    } else if is_disabled(system, path, attributes)? {
+        EncryptionStatus::Disallowed
+    } else if !system.holds(path, attributes.is_directory(), Facts::EFS) {
+        EncryptionStatus::NotSupported
+    } else {
+        EncryptionStatus::Encryptable
+    })
+}
+
+/// `QueryUsersOnEncryptedFile`: who can open the file, without the recovery agents. No key is needed.
+///
+/// # Errors
+/// 6007 when it is not encrypted; 6008 when its metadata are damaged.
+pub fn query_users_on_encrypted_file(system: &System, path: &str) -> Result<Vec<Holder>> {
+    holders(system, path, HolderKind::User)
+}
+
+/// `QueryRecoveryAgentsOnEncryptedFile`; none is an empty list.
+///
+/// # Errors
+/// The same.
+pub fn query_recovery_agents_on_encrypted_file(system: &System, path: &str) -> Result<Vec<Holder>> {
+    holders(system, path, HolderKind::RecoveryAgent)
+}
+
+fn holders(system: &System, path: &str, kind: HolderKind) -> Result<Vec<Holder>> {
+    let (_, metadata) = encrypted(system, path)?;
+    let holders = Metadata::parse(&metadata).map_err(|error| Error::from(error).at_path(path))?.holders();
+    Ok(holders.into_iter().filter(|holder| holder.kind == kind).collect())
+}
+
+/// `AddUsersToEncryptedFile`: who holds these certificates can open the file from now on. One that is there already is
+/// not added again.
+///
+/// # Errors
+/// 6002 or 6006 when no key opens the file, 6013 for more than 262,144 bytes of metadata; the file is unchanged then.
+pub fn add_users_to_encrypted_file(system: &System, path: &str, users: &[Recipient]) -> Result<()> {
+    let at_path = |error: Error| error.at_path(path);
+    let (source, mut metadata) = encrypted(system, path)?;
+    let opened = Metadata::parse(&metadata)
+        .map_err(|error| at_path(error.into()))
+        .and_then(|parsed| keys_of(system).ring.open(&parsed).map_err(|error| at_path(error.into())))?;
+    for user in users {
+        metadata =
+            ntbak_efs::add_user(&metadata, &opened.fek, user).map_err(|error| at_path(error.into()))?;
+    }
+    replace(system, path, &Rekeyed::new(source, metadata)).map_err(at_path)
+}
+
+/// `RemoveUsersFromEncryptedFile`: takes the users with these thumbprints away; others are ignored. The caller must hold a
+/// key of the file.
+///
+/// # Errors
+/// 6002 or 6006 when no key opens the file; 87 when no user would be left.
+pub fn remove_users_from_encrypted_file(system: &System, path: &str, thumbprints: &[&[u8]]) -> Result<()> {
+    let at_path = |error: Error| error.at_path(path);
+    let (source, mut metadata) = encrypted(system, path)?;
+    let parsed = Metadata::parse(&metadata).map_err(|error| at_path(error.into()))?;
+    keys_of(system).ring.open(&parsed).map_err(|error| at_path(error.into()))?;
+    for thumbprint in thumbprints {
+        metadata = ntbak_efs::remove_user(&metadata, thumbprint).map_err(|error| at_path(error.into()))?;
+    }
+    replace(system, path, &Rekeyed::new(source, metadata)).map_err(at_path)
+}
+
+/// `DuplicateEncryptionInfoFile`: gives `to` the users and recovery agents of `from`, and a new key. With `create_new` it
+/// must not be there; otherwise it is emptied. `attributes` are those of the new file. Both are files, or both directories.
+///
+/// The new key needs one of `from`: it is wrapped for its users by their stored certificates only where these are in
+/// the key ring; so, as Windows does with more than one user, the key is taken over.
+///
+/// # Errors
+/// 6007 when `from` is not encrypted, 80 when `to` is there and must not be, 6002 when no key opens `from`.
+pub fn duplicate_encryption_info_file(
+    system: &System,
+    from: &str,
+    to: &str,
+    create_new: bool,
+    attributes: FileAttributes,
+) -> Result<()> {
+    let (source, metadata) = encrypted(system, from)?;
+    let directory = source.info().map_err(|error| error.at_path(from))?.attributes.is_directory();
+    let at_path = |error: Error| error.at_path(to);
+    let opened = Metadata::parse(&metadata)
+        .map_err(|error| error.into())
+        .and_then(|parsed| keys_of(system).ring.open(&parsed).map_err(Error::from));
+    opened.map_err(|error| error.at_path(from))?;
+    if let Ok(there) = open(system, to) {
+        if create_new {
+            return Err(at_path(Error::new(Win32Error::FILE_EXISTS, "the file exists already")));
+        }
+        if there.info().map_err(at_path)?.attributes.is_directory() != directory {
+            let why = "one of the two is a directory, and the other is not";
+            return Err(at_path(Error::new(Win32Error::INVALID_PARAMETER, why)));
+        }
+    }
+    let kind = if directory { FileAttributes::DIRECTORY } else { FileAttributes::empty() };
+    let info = FileInfo { attributes: attributes | kind, link_count: 1, ..FileInfo::default() };
+    let empty = Rekeyed::new(Empty { info }, metadata);
+    replace(system, to, &empty).map_err(at_path)
+}
+
+/// `SetUserFileEncryptionKey`: new files are encrypted for the holder of this certificate.
+///
+/// # Errors
+/// 50 when its key is not RSA.
+pub fn set_user_file_encryption_key(system: &System, certificate: Certificate) -> Result<()> {
+    if certificate.public_key().is_none() {
+        let why = "the key of the certificate is not RSA";
+        return Err(Error::new(Win32Error::NOT_SUPPORTED, why));
+    }
+    system.keys().lock().unwrap_or_else(PoisonError::into_inner).current = Some(Recipient::new(certificate));
+    Ok(())
+}
+
+/// `EncryptionDisable`: whether [`encrypt_file`] works for the files of a directory, by its `Desktop.ini`.
+///
+/// # Errors
+/// 267 when it is no directory; the file cannot be written.
+pub fn encryption_disable(system: &System, path: &str, disable: bool) -> Result<()> {
+    let source = open(system, path).map_err(|error| error.at_path(path))?;
+    if !source.info().map_err(|error| error.at_path(path))?.attributes.is_directory() {
+        return Err(Error::new(Win32Error::DIRECTORY, "it is no directory").at_path(path));
+    }
+    let ini = join(path, DESKTOP_INI);
+    let at_path = |error: Error| error.at_path(&ini);
+    let before = read_text(system, &ini).map_err(at_path)?;
+    let text = with_setting(&before.unwrap_or_default(), disable);
+    let silent = Collected::new();
+    let report = FileReport { to: report_of(system, &silent), path: ini.as_ref() };
+    let mut restore = Restore::new(system.volume().stage(&ini, false).map_err(at_path)?, Unheld::Report);
+    if let Ok(there) = open(system, &ini) {
+        restore.put(&Record::File(&there.info().map_err(at_path)?), &report).map_err(at_path)?;
+    }
+    let head = StreamHead::plain(None, text.len() as u64);
+    for record in [
+        Record::Stream(&head),
+        Record::Bytes { offset: 0, data: text.as_bytes() },
+        Record::EndStream { size: text.len() as u64 },
+        Record::EndFile,
+    ] {
+        restore.put(&record, &report).map_err(at_path)?;
+    }
+    restore.commit(&report).map_err(at_path)
+}
+
+const DESKTOP_INI: &str = "Desktop.ini";
+
+/// Whether the directory of a file, or the directory itself, says that nothing is encrypted in it.
+fn is_disabled(system: &System, path: &str, attributes: FileAttributes) -> Result<bool> {
+    let directory = if attributes.is_directory() { Some(path) } else { parent(path) };
+    let ini = directory.map_or_else(|| DESKTOP_INI.to_owned(), |directory| join(directory, DESKTOP_INI));
+    let Some(text) = read_text(system, &ini)? else { return Ok(false) };
+    let mut section = false;
+    let mut disabled = false;
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            section = line.eq_ignore_ascii_case("[Encryption]");
+        } else if let (true, Some((key, value))) = (section, line.split_once('=')) {
+            if key.trim().eq_ignore_ascii_case("Disable") {
+                disabled = value.trim() == "1";
+            }
+        }
+    }
+    Ok(disabled)
+}
+
+/// The text of an INI file with `[Encryption]` `Disable` set; everything else stays.
+fn with_setting(text: &str, disable: bool) -> String {
+    let setting = format!("Disable={}\r\n", u8::from(disable));
+    let (mut out, mut section, mut done) = (String::new(), false, false);
+    for line in text.lines() {
+        let trimmed = line.trim();
+        if trimmed.starts_with('[') {
+            if section && !done {
+                out.push_str(&setting);
+                done = true;
+            }
+            section = trimmed.eq_ignore_ascii_case("[Encryption]");
+        } else if section
+            && trimmed.split_once('=').is_some_and(|(key, _)| key.trim().eq_ignore_ascii_case("Disable"))
+        {
+            if !done {
+                out.push_str(&setting);
+            }
+            done = true;
+            continue;
+        }
+        out.push_str(line);
+        out.push_str("\r\n");
+    }
+    if !done {
+        if !section {
+            out.push_str("[Encryption]\r\n");
+        }
+        out.push_str(&setting);
+    }
+    out
+}
+
+/// A small text file: UTF-16 with its mark, or bytes. `None` when it is not there.
+fn read_text(system: &System, path: &str) -> Result<Option<String>> {
+    const MOST: u64 = 1 << 20;
+    let source = match open(system, path) {
+        Ok(source) => source,
+        Err(error) if [Win32Error::FILE_NOT_FOUND, Win32Error::PATH_NOT_FOUND].contains(&error.win32()) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(head) = source.stream(0)?.filter(|head| head.name.is_none() && head.size <= MOST) else {
+        return Ok(None);
+    };
+    let mut bytes = vec![0; usize::try_from(head.size).unwrap_or(0)];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match source.read_at(0, filled as u64, rest)? {
+            0 => break,
+            got => filled += got,
+        }
+    }
+    Ok(Some(match bytes.strip_prefix(&[0xFF, 0xFE]) {
+        Some(units) => {
+            let units: Vec<u16> =
+                units.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
+            String::from_utf16_lossy(&units)
+        }
+        None => String::from_utf8_lossy(&bytes).into_owned(),
+    }))
+}
+
+fn parent(path: &str) -> Option<&str> {
+    let at = path.trim_end_matches(['/', '\\']).rfind(['/', '\\'])?;
+    path.get(..at.max(1))
+}
+
+fn join(directory: &str, name: &str) -> String {
+    format!("{}/{name}", directory.trim_end_matches(['/', '\\']))
+}
+
+fn open(system: &System, path: &str) -> Result<Box<dyn FileSource>> {
+    let disposition = Disposition::OpenExisting;
+    let request = OpenRequest { path, disposition, open_reparse_point: true, directories: true };
+    system.volume().open(&request)?.file.source()
+}
+
+/// An encrypted file and its metadata.
+fn encrypted(system: &System, path: &str) -> Result<(Box<dyn FileSource>, Vec<u8>)> {
+    let at_path = |error: Error| error.at_path(path);
+    let source = open(system, path).map_err(at_path)?;
+    let metadata = source.encrypted().map_err(at_path)?.map(|file| file.metadata().to_vec());
+    let metadata = metadata
+        .ok_or_else(|| at_path(Error::new(Win32Error::FILE_NOT_ENCRYPTED, "the file is not encrypted")))?;
+    Ok((source, metadata))
+}
+
+/// Puts a file in the place of the one at `path`, whole or not at all.
+fn replace(system: &System, path: &str, source: &dyn FileSource) -> Result<()> {
+    let directory = source.info()?.attributes.is_directory();
+    let silent = Collected::new();
+    let report = FileReport { to: report_of(system, &silent), path: path.as_ref() };
+    copy(source, system.volume().stage(path, directory)?, &report)
+}
+
+fn report_of<'a>(system: &'a System, silent: &'a Collected) -> &'a dyn Report {
+    match system.report() {
+        Some(report) => report,
+        None => silent,
+    }
+}
+
+/// A file without content.
+struct Empty {
+    info: FileInfo,
+}
+
+impl FileSource for Empty {
+    fn info(&self) -> Result<FileInfo> {
+        let mut info = self.info.clone();
+        info.attributes.insert(FileAttributes::ENCRYPTED);
+        Ok(info)
+    }
+
+    fn small(&self, _kind: SmallKind) -> Result<Option<std::borrow::Cow<'_, [u8]>>> {
+        Ok(None)
+    }
+
+    fn stream(&self, _index: usize) -> Result<Option<StreamHead>> {
+        Ok(None)
+    }
+
+    fn next_extent(&self, _stream: usize, _from: u64) -> Result<Option<ntbak_wire::record::Extent>> {
+        Ok(None)
+    }
+
+    fn read_at(&self, _stream: usize, _offset: u64, _buf: &mut [u8]) -> Result<usize> {
+        Ok(0)
+    }
+
+    fn encrypted(&self) -> Result<Option<Box<dyn crate::efs::Encrypted + '_>>> {
+        Ok(Some(Box::new(NoStreams)))
+    }
+}
+
+struct NoStreams;
+
+impl crate::efs::Encrypted for NoStreams {
+    fn metadata(&self) -> &[u8] {
+        &[]
+    }
+
+    fn streams(&self) -> &[ntbak_wire::efs::StreamPlan] {
+        &[]
+    }
+
+    fn read_stored(&self, _stream: usize, _offset: u64, _buf: &mut [u8]) -> Result<usize> {
+        Ok(0)
+    }
+}
