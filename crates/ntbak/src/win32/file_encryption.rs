@@ -307,10 +307,10 @@ fn is_disabled(system: &System, path: &str, attributes: FileAttributes) -> Resul
     for line in text.lines().map(str::trim) {
         if line.starts_with('[') {
             section = line.eq_ignore_ascii_case("[Encryption]");
-        } else if let (true, Some((key, value))) = (section, line.split_once('=')) {
-            if key.trim().eq_ignore_ascii_case("Disable") {
-                disabled = value.trim() == "1";
-            }
+        } else if let (true, Some((key, value))) = (section, line.split_once('='))
+            && key.trim().eq_ignore_ascii_case("Disable")
+        {
+            disabled = value.trim() == "1";
         }
     }
     Ok(disabled)

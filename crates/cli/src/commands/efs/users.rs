@@ -54,7 +54,9 @@ fn list(location: &Path) -> Done {
 }
 
 /// An encrypted file, its metadata, and its key.
-fn open(path: &Path, ring: &KeyRing) -> Result<(Box<dyn FileSource>, Vec<u8>, Opened), Failure> {
+type Open = (Box<dyn FileSource>, Vec<u8>, Opened);
+
+fn open(path: &Path, ring: &KeyRing) -> Result<Open, Failure> {
     let at_path = |error: ntbak::Error| error.at_path(path);
     let source = place::open(path)?;
     let metadata = source.encrypted().map_err(at_path)?.map(|file| file.metadata().to_vec());

@@ -1,6 +1,6 @@
 //! Sectors, beside OpenSSL in the same run on the same cores.
 //!
-//! `cargo bench --package ntbak-efs`. What counts is the ratio to `openssl` in the same group; OpenSSL is given one call for
+//! `cargo bench --manifest-path bench/Cargo.toml`. What counts is the ratio to `openssl` in the same group; OpenSSL is given one call for
 //! each sector, since each has its own IV.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
