@@ -143,6 +143,10 @@ pub struct BackupOptions {
     pub extents_first: bool,
     /// Pass the part of a stream behind its valid data length over, for a sink that keeps that length.
     pub stop_at_vdl: bool,
+    /// Give the object id before the streams, for a sink whose header stands before the content.
+    pub small_first: bool,
+    /// Give streams without their content, for who only wants to know what there is.
+    pub no_content: bool,
 }
 
 /// The records of one file.
@@ -160,6 +164,8 @@ pub struct FileRecords<'s> {
     buffer: Vec<u8>,
     /// The file is encrypted, and travels as it is stored.
     raw: Option<ExportReader<'s>>,
+    /// The object id had its turn.
+    id_given: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -170,6 +176,10 @@ enum State {
     Walk,
     /// The raw export of an encrypted file, from this byte on; `None` before it has begun.
     Raw(Option<u64>),
+    /// A stream ends whose content is not wanted.
+    EndStream {
+        size: u64,
+    },
     /// Content that is still to be read, up to this end.
     Content {
         offset: u64,
@@ -204,7 +214,21 @@ impl<'s> FileRecords<'s> {
         source.remarks(Facet::All, &report)?;
         let head = StreamHead::plain(None, 0);
         let (walk, state, buffer) = (Walk::default(), State::Begin, Vec::new());
-        Ok(Self { source, report, options, walk, state, info, head, index: 0, known: None, buffer, raw })
+        let id_given = false;
+        Ok(Self {
+            source,
+            report,
+            options,
+            walk,
+            state,
+            info,
+            head,
+            index: 0,
+            known: None,
+            buffer,
+            raw,
+            id_given,
+        })
     }
 
     /// Attributes, times and names of the file.
@@ -317,6 +341,10 @@ impl Records for FileRecords<'_> {
                         None => self.state = State::Walk,
                     }
                 }
+                State::EndStream { size } => {
+                    self.state = State::Walk;
+                    return Ok(Some(Record::EndStream { size }));
+                }
                 State::Content { offset, end } if offset >= end => self.state = State::Walk,
                 State::Content { offset, end } => {
                     if self.report.to.cancelled() {
@@ -347,6 +375,12 @@ impl Records for FileRecords<'_> {
                     self.state = State::Raw(Some(0));
                     return Ok(Some(Record::EfsRaw { size: self.raw.as_ref().map(ExportReader::size) }));
                 }
+                State::Raw(Some(0)) if self.options.no_content => {
+                    self.walk = Walk(Turn::ObjectId);
+                    self.state = State::Walk;
+                    let size = self.raw.as_ref().map_or(0, ExportReader::size);
+                    return Ok(Some(Record::EndStream { size }));
+                }
                 State::Raw(Some(offset)) => {
                     if self.report.to.cancelled() {
                         return Err(Error::new(Win32Error::OPERATION_ABORTED, "cancelled"));
@@ -362,6 +396,12 @@ impl Records for FileRecords<'_> {
                     let data = self.buffer.get(..got).unwrap_or_default();
                     return Ok(Some(Record::Bytes { offset, data }));
                 }
+                State::Walk if self.options.small_first && !self.id_given && self.walk.is_at_streams() => {
+                    self.id_given = true;
+                    if let Some(payload) = self.small(SmallKind::ObjectId) {
+                        return Ok(Some(Record::Small(SmallKind::ObjectId, payload)));
+                    }
+                }
                 State::Walk if self.raw.is_some() && self.walk.is_at_streams() => {
                     self.state = State::Raw(None)
                 }
@@ -371,6 +411,7 @@ impl Records for FileRecords<'_> {
                         self.state = State::Done;
                         return Ok(Some(Record::EndFile));
                     }
+                    Some(Step::Small(SmallKind::ObjectId)) if self.id_given => {}
                     Some(Step::Small(kind)) => {
                         if let Some(payload) = self.small(kind) {
                             return Ok(Some(Record::Small(kind, payload)));
@@ -384,6 +425,12 @@ impl Records for FileRecords<'_> {
                             continue;
                         }
                         self.begin_stream(index, head)?;
+                        if self.options.no_content {
+                            self.known = None;
+                            self.walk.skip_stream();
+                            let size = self.head.size;
+                            self.state = State::EndStream { size };
+                        }
                         return Ok(Some(Record::Stream(&self.head)));
                     }
                     Some(Step::Block(extent)) => {

@@ -34,6 +34,9 @@ pub enum Cause {
     /// A key that does not open, or an encrypted file that nobody can decrypt.
     #[error(transparent)]
     Efs(#[from] ntbak_efs::Error),
+    /// The archive cannot be read or written.
+    #[error(transparent)]
+    Archive(#[from] ntbak_archive::Error),
     /// The operating system refused.
     #[error("{doing}: {error}")]
     Io {
@@ -127,6 +130,7 @@ impl Error {
         match &self.0.cause {
             Cause::Wire(error) => error.win32(),
             Cause::Efs(error) => error.win32(),
+            Cause::Archive(error) => error.win32(),
             Cause::Win32 { code, .. } => *code,
             Cause::Io { error, .. } => from_io(error),
         }
@@ -181,6 +185,12 @@ impl From<WireError> for Error {
 impl From<ntbak_efs::Error> for Error {
     fn from(error: ntbak_efs::Error) -> Self {
         Self::from(Cause::Efs(error))
+    }
+}
+
+impl From<ntbak_archive::Error> for Error {
+    fn from(error: ntbak_archive::Error) -> Self {
+        Self::from(Cause::Archive(error))
     }
 }
 

@@ -11,6 +11,7 @@ FileSource ─► backup ─► Record … ─► restore ─► FileSink
 * [`source`] and [`sink`]: where files live, one file for each kind of place; [`place`] finds the right one for a path.
 * [`backup`] and [`restore`]: the engine. [`copy`] is both in one step.
 * [`BackupReader`] and [`BackupWriter`]: the bytes of a backup stream from a source, and into a sink.
+* [`tree`] and [`tree_sink`]: many files; [`tree::transfer`] is the loop between them.
 * [`win32`]: `CreateFile`, `BackupRead`, `BackupWrite`, `BackupSeek` with Windows' semantics.
 * [`Report`]: what could not be kept is a [`Loss`], never silence.
 
@@ -35,6 +36,8 @@ pub mod restore;
 mod restore_stream;
 pub mod sink;
 pub mod source;
+pub mod tree;
+pub mod tree_sink;
 pub mod win32;
 
 pub use backup_stream::{BackupReader, ReadRights, SecurityAccess, Seek};
@@ -42,7 +45,7 @@ pub use capability::{Capabilities, Facts};
 pub use error::{Cause, Error, Result};
 pub use host::linux::{LinuxFileSystem, LinuxKind};
 pub use host::ntfs3g::{Ntfs3gMount, StreamsInterface};
-pub use report::{Collected, FileReport, Loss, LossKind, Note, Report};
+pub use report::{Collected, FileReport, Loss, LossKind, Note, Progress, Report};
 pub use restore::{Restore, Unheld, copy};
 pub use restore_stream::{BackupWriter, LinkResolver, SetSecurity, WritePolicy, WriteRights};
 pub use sink::FileSink;

@@ -33,7 +33,7 @@ impl Place {
         Self::of_spot(&Spot::of(path)?)
     }
 
-    fn of_spot(spot: &Spot) -> Result<Self> {
+    pub(crate) fn of_spot(spot: &Spot) -> Result<Self> {
         let at_path = |error: Error| error.at_path(&spot.path);
         let around = Node::open(&spot.dir, ".".as_ref())
             .map_err(|error| Error::io("opening the directory", error).at_path(&spot.path))?;

@@ -18,6 +18,18 @@ pub trait Report: Sync {
     fn cancelled(&self) -> bool {
         false
     }
+
+    /// How far the work is; told often, so it should be quick to hear.
+    fn progress(&self, _: Progress) {}
+}
+
+/// How far the work is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Files and other names of files that are done.
+    pub files: u64,
+    /// Bytes of content so far.
+    pub bytes: u64,
 }
 
 /// One fact about one file that was not kept, or could not be read.
@@ -111,6 +123,15 @@ loss_kinds! {
     LinuxAttribute = "linux-attribute";
     /// A backup stream that means nothing to ntbak (PROPERTY_DATA, GHOSTED_FILE_EXTENTS).
     OpaqueStream = "opaque-stream";
+    /// The archive is damaged or not complete, or has an entry that means nothing to ntbak.
+    Archive = "archive";
+}
+
+impl LossKind {
+    /// The kind of this name, as an archive has it; a later version may have others.
+    pub(crate) fn named(name: &str) -> Self {
+        name.parse().unwrap_or(Self::Archive)
+    }
 }
 
 impl fmt::Display for LossKind {

@@ -45,7 +45,11 @@ impl Restore {
     #[must_use]
     pub fn options(&self) -> BackupOptions {
         let can = self.sink.can();
-        BackupOptions { extents_first: can.extents_first, stop_at_vdl: can.holds(Facts::VDL) }
+        BackupOptions {
+            extents_first: can.extents_first,
+            stop_at_vdl: can.holds(Facts::VDL),
+            ..BackupOptions::default()
+        }
     }
 
     /// Passes one record on.

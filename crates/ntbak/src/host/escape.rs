@@ -12,7 +12,7 @@ use crate::host::node::{Node, Spot};
 const MARK: &str = "~ntbak-";
 const DIGITS: usize = 16;
 /// The longest name: bytes on almost every file system of Linux, UTF-16 units on NTFS.
-const LONGEST: usize = 255;
+pub(crate) const LONGEST: usize = 255;
 
 /// Gives `spot` a name that an ordinary directory holds; answers the true one when that is another.
 pub(crate) fn in_directory(spot: &mut Spot) -> Result<Option<Vec<u8>>> {
@@ -55,7 +55,7 @@ pub(crate) fn is_escaped(true_name: &[u8], name: &OsStr) -> bool {
 }
 
 /// `prefix~ntbak-0123456789abcdef`, cut so that it has at most `longest` bytes.
-fn escaped(name: &OsStr, longest: usize) -> OsString {
+pub(crate) fn escaped(name: &OsStr, longest: usize) -> OsString {
     let digest = blake3::hash(name.as_bytes()).to_hex();
     let room = longest.saturating_sub(MARK.len() + DIGITS);
     let mut prefix = name.as_bytes();
@@ -80,7 +80,7 @@ fn escaped(name: &OsStr, longest: usize) -> OsString {
 }
 
 /// Whether the directory holds a file whose name differs in case only, and takes one for the other.
-fn is_twin(spot: &Spot) -> bool {
+pub(crate) fn is_twin(spot: &Spot) -> bool {
     let swapped = |name: &[u8]| -> Vec<u8> {
         let swap = |byte: &u8| if byte.is_ascii_alphabetic() { byte ^ 0x20 } else { *byte };
         name.iter().map(swap).collect()
@@ -93,7 +93,8 @@ fn is_twin(spot: &Spot) -> bool {
     if other == spot.name.as_bytes() || inode(OsStr::from_bytes(&other)) != Ok(here) {
         return false;
     }
-    let Ok(entries) = rustix::fs::Dir::read_from(&spot.dir) else { return false };
+    // The directory may be held by a descriptor that cannot be read from.
+    let Ok(entries) = crate::host::descent::entries(&spot.dir) else { return false };
     !entries.flatten().any(|entry| entry.file_name().to_bytes() == spot.name.as_bytes())
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod beside;
 pub(crate) mod content;
+pub(crate) mod descent;
 pub(crate) mod escape;
 pub(crate) mod holes;
 pub(crate) mod linux;

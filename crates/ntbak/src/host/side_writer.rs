@@ -78,7 +78,9 @@ impl SideWriter {
 
     /// Everything of another side file, for an owner of another name.
     pub(crate) fn append_side(&mut self, from: &SideFile, owner: &OsStr) -> Result<()> {
-        self.append(&SideHead { owner: owner.as_bytes().to_vec(), ..from.head.clone() }.encode())?;
+        // The true name is that of the other file.
+        let head = SideHead { owner: owner.as_bytes().to_vec(), true_name: None, ..from.head.clone() };
+        self.append(&head.encode())?;
         for kind in SmallKind::ALL {
             self.append_small(kind, from.small(kind)?.as_ref())?;
         }

@@ -162,6 +162,13 @@ pub(crate) fn temporary_name() -> OsString {
     format!(".ntbak-{:016x}.part", RandomState::new().build_hasher().finish()).into()
 }
 
+/// Whether a name is one of those.
+pub(crate) fn is_temporary(name: &OsStr) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let middle = name.as_bytes().strip_prefix(b".ntbak-").and_then(|name| name.strip_suffix(b".part"));
+    middle.is_some_and(|middle| middle.len() == 16 && middle.iter().all(u8::is_ascii_hexdigit))
+}
+
 /// Puts a hard link to `target` in the place of the file at `spot`, at once.
 pub(crate) fn link_over(spot: &Spot, target: &Path) -> Result<()> {
     let mut stage = Stage::new(spot.try_clone()?, false, Mode::RUSR | Mode::WUSR)?;

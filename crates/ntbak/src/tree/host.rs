@@ -1,0 +1,582 @@
+//! Directories of this machine as a tree: ordinary ones, and mounts of ntfs-3g.
+//!
+//! Of each directory first the files are shown, sorted by their names, then the directories, so equal trees give equal
+//! archives. What is looked at is what is opened: each step is one name in an open directory, and no link is followed.
+//! In memory are the names of the directories on the way down, and one line for each file with several names.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ntbak_wire::record::{FileInfo, SmallKind};
+use ntbak_wire::reparse::ReparseBuffer;
+use ntbak_wire::{FileAttributes, side};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::{FileVisit, LinkVisit, Tree, Verdict, Visit, WalkOptions};
+use crate::backup::FileRecords;
+use crate::error::{Error, Result};
+use crate::host::descent::{Descent, Identity, entries, open_directory};
+use crate::host::node::{Spot, read_at};
+use crate::place::Place;
+use crate::report::{FileReport, LossKind};
+use crate::source::{DirectorySource, FileSource, Ntfs3gSource, modified};
+
+/// Bit 28 of a reparse tag: a directory with it can have children.
+const CAN_HAVE_CHILDREN: u32 = 1 << 28;
+/// Bit 29: it stands for something elsewhere.
+const SURROGATE: u32 = 1 << 29;
+
+/// Files and directories of this machine.
+#[derive(Default)]
+pub struct HostTree {
+    roots: Vec<Root>,
+    links: Links,
+    avoided: Vec<Identity>,
+}
+
+struct Root {
+    spot: Spot,
+    path: Vec<u8>,
+}
+
+/// A directory on the way down.
+struct Level {
+    place: Place,
+    device: u64,
+    path: Arc<[u8]>,
+    verdict: Verdict,
+    /// It was shown.
+    shown: bool,
+    /// Directories in it that are still to come, the next one last.
+    below: Vec<OsString>,
+}
+
+/// Files that have more names than were seen so far.
+#[derive(Default)]
+struct Links(HashMap<Identity, Linked>);
+
+struct Linked {
+    directory: Arc<[u8]>,
+    name: Box<[u8]>,
+    modified: (i64, u32),
+    left: u32,
+}
+
+type Visitor<'v> = &'v mut dyn FnMut(Visit<'_>) -> Result<()>;
+
+impl HostTree {
+    /// A tree without files.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the file or directory at `path`, to be shown at `place` in the tree. What is in a directory at the root of
+    /// the tree (`place` is empty) is there, too. A link at the end of `path` is followed only when a slash is behind it.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn add(&mut self, path: &Path, place: &[u8]) -> Result<()> {
+        let mut spot = Spot::of(path)?;
+        if path.as_os_str().as_bytes().ends_with(b"/") {
+            let at_path = |error| Error::io("opening", error).at_path(path);
+            spot = Spot::of(&path.canonicalize().map_err(at_path)?)?;
+            path.clone_into(&mut spot.path);
+        }
+        spot.node()?;
+        self.roots.push(Root { spot, path: place.to_vec() });
+        Ok(())
+    }
+
+    /// Passes this file over wherever it is met: the archive that is being written, which may lie in the tree.
+    pub fn avoid(&mut self, device: u64, inode: u64) {
+        self.avoided.push((device, inode));
+    }
+}
+
+impl Tree for HostTree {
+    fn walk(&mut self, options: WalkOptions<'_>, visit: Visitor<'_>) -> Result<()> {
+        let Self { roots, links, avoided } = self;
+        for root in roots.iter() {
+            Walk { options, visit, links, avoided }.root(root)?;
+        }
+        let left = links.0.len();
+        if let (1.., Some(root)) = (left, roots.first()) {
+            let report = FileReport { to: options.report, path: &root.spot.path };
+            report.note(None, format!("{left} files have other names, too, outside of what was read"));
+        }
+        Ok(())
+    }
+}
+
+struct Walk<'w, 'v> {
+    options: WalkOptions<'w>,
+    visit: Visitor<'v>,
+    links: &'w mut Links,
+    avoided: &'w [Identity],
+}
+
+impl Walk<'_, '_> {
+    fn root(&mut self, root: &Root) -> Result<()> {
+        let Root { spot, path } = root;
+        let place = Place::of_spot(spot)?;
+        let stat = look(&spot.dir, &spot.name).map_err(|error| Error::io("looking at it", error))?;
+        let directory = is_directory(&stat);
+        let verdict = self.options.select.verdict_on(path, directory);
+        if !directory {
+            if self.options.select.wants(verdict) {
+                self.file(&place, spot.try_clone()?, path, &Arc::from(parent(path)), &stat)?;
+            }
+            return Ok(());
+        }
+        let fd = open_directory(&spot.dir, &spot.name)
+            .map_err(|error| Error::io("opening the directory", error).at_path(&spot.path))?;
+        let mut shown = spot.path.clone();
+        let mut descent = Descent::new(fd.try_clone().map_err(|error| Error::io("opening it", error))?);
+        // The root is a level like the others, one step below itself.
+        let level = Level {
+            place,
+            device: stat.st_dev,
+            path: Arc::from(path.as_slice()),
+            verdict,
+            shown: false,
+            below: Vec::new(),
+        };
+        self.enter(&mut descent, ".".as_ref(), fd, level, &shown)?;
+        while let Some(level) = descent.data() {
+            let Some(name) = level.below.pop() else {
+                let left = descent.leave();
+                if descent.depth() > 0 {
+                    shown.pop();
+                }
+                if let Err(error) = left {
+                    // What else is above is out of reach from here on.
+                    self.lost(&shown, &error.hint("run the backup again"));
+                    return Err(error_at(&shown));
+                }
+                continue;
+            };
+            let above = (level.place.clone(), level.device, level.path.clone(), level.verdict);
+            shown.push(&name);
+            if !self.go_down(&mut descent, &name, above, &shown)? {
+                shown.pop();
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters a directory; `false` when that is not possible.
+    fn go_down(
+        &mut self,
+        descent: &mut Descent<Level>,
+        name: &OsStr,
+        (place, device, above, verdict): (Place, u64, Arc<[u8]>, Verdict),
+        shown: &Path,
+    ) -> Result<bool> {
+        let opened = open_directory(descent.fd(), name).and_then(|fd| Ok((rustix::fs::fstat(&fd)?, fd)));
+        let (stat, fd) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.lost(shown, &Error::io("opening the directory", error));
+                return Ok(false);
+            }
+        };
+        if self.is_avoided(&stat, shown) {
+            return Ok(false);
+        }
+        let place = if stat.st_dev == device { Ok(place) } else { Place::of_spot(&inside(&fd, shown)?) };
+        let place = match place {
+            Ok(place) => place,
+            Err(error) => {
+                self.lost(shown, &error);
+                return Ok(false);
+            }
+        };
+        let true_name = match &place {
+            Place::Directory(_) => true_name_of(&fd, shown).unwrap_or_else(|| name.to_owned()),
+            _ => name.to_owned(),
+        };
+        let path = join(&above, true_name.as_bytes());
+        let verdict = self.options.select.verdict(verdict, &path, true);
+        let level =
+            Level { place, device: stat.st_dev, path: path.into(), verdict, shown: false, below: Vec::new() };
+        self.enter(descent, name, fd, level, shown)
+    }
+
+    /// Shows a directory and the files in it, and leaves the directories in it for later. `false` when it was not
+    /// entered.
+    fn enter(
+        &mut self,
+        descent: &mut Descent<Level>,
+        name: &OsStr,
+        fd: OwnedFd,
+        level: Level,
+        shown: &Path,
+    ) -> Result<bool> {
+        let select = self.options.select;
+        let (wanted, below) = (select.wants(level.verdict), select.wants_below(level.verdict, &level.path));
+        if !wanted && !below {
+            return Ok(false);
+        }
+        let listing =
+            fd.try_clone().map_err(|error| Error::io("opening the directory", error).at_path(shown))?;
+        let at_level = |error| Error::io("entering the directory", error).at_path(shown);
+        descent.enter(name, fd, level).map_err(at_level)?;
+        if wanted {
+            self.show_directories(descent, shown)?;
+        }
+        // Behind the look at it: listing changes its access time.
+        let listed = if below { list(&listing) } else { Ok(Names::default()) };
+        let names = match listed {
+            Ok(names) => names,
+            Err(error) => {
+                self.lost(shown, &Error::io("listing the directory; what is in it is missing", error));
+                Names::default()
+            }
+        };
+        let mut below = Vec::new();
+        let mut path = shown.to_owned();
+        for (name, kind) in names.sorted() {
+            path.push(name);
+            self.entry(descent, name, kind, &path, shown, &mut below)?;
+            path.pop();
+        }
+        below.reverse();
+        if let Some(level) = descent.data() {
+            level.below = below;
+        }
+        Ok(true)
+    }
+
+    /// One entry of a directory.
+    fn entry(
+        &mut self,
+        descent: &mut Descent<Level>,
+        name: &OsStr,
+        kind: FileType,
+        shown: &Path,
+        directory: &Path,
+        below: &mut Vec<OsString>,
+    ) -> Result<()> {
+        let Some(level) = descent.data() else { return Ok(()) };
+        let (place, above, verdict) = (level.place.clone(), level.path.clone(), level.verdict);
+        if name == side::DIRECTORY && matches!(place, Place::Directory(_)) {
+            match belongs_to_ntbak(descent.fd(), name) {
+                Side::Ours(foreign) => {
+                    for foreign in foreign {
+                        let why = "it lies among the side files of ntbak, and was passed over; move it away";
+                        let path = shown.join(foreign);
+                        FileReport { to: self.options.report, path: &path }.loss(LossKind::Content, why);
+                    }
+                    return Ok(());
+                }
+                Side::Users => {
+                    let what = "no side file of ntbak is in it: it is taken for a directory of the user";
+                    FileReport { to: self.options.report, path: shown }.note(None, what);
+                }
+            }
+        }
+        if kind == FileType::Directory {
+            below.push(name.to_owned());
+            return Ok(());
+        }
+        let stat = match look(descent.fd(), name) {
+            Ok(stat) => stat,
+            Err(error) => {
+                self.lost(shown, &Error::io("looking at it", error));
+                return Ok(());
+            }
+        };
+        if is_directory(&stat) {
+            below.push(name.to_owned());
+            return Ok(());
+        }
+        let path = join(&above, name.as_bytes());
+        let select = self.options.select;
+        if !select.is_all() && !select.wants(select.verdict(verdict, &path, false))
+            || self.is_avoided(&stat, shown)
+        {
+            return Ok(());
+        }
+        self.show_directories(descent, directory)?;
+        let dir = descent.fd().try_clone_to_owned();
+        let dir = dir.map_err(|error| Error::io("opening the directory", error).at_path(directory))?;
+        let spot = Spot { dir, name: name.to_owned(), path: shown.to_owned() };
+        self.file(&place, spot, &path, &above, &stat)
+    }
+
+    /// Shows the directories on the way to here that were not shown yet.
+    fn show_directories(&mut self, descent: &mut Descent<Level>, shown: &Path) -> Result<()> {
+        if descent.data().is_none_or(|level| level.shown) {
+            return Ok(());
+        }
+        let depth = descent.depth();
+        let due: Vec<_> = descent.all_mut().map(|level| !std::mem::replace(&mut level.shown, true)).collect();
+        // Without rules every directory is shown as it is entered.
+        let first = due.iter().position(|due| *due).unwrap_or(0);
+        let mut above = None;
+        for at in if first + 1 == depth { first } else { 0 }..depth {
+            let path = shown.ancestors().nth(depth - 1 - at).unwrap_or(shown).to_owned();
+            let fd = match first + 1 == depth {
+                true => open_directory(descent.fd(), ".".as_ref()),
+                false => descent.step(at, above.as_ref()),
+            };
+            let fd = match fd {
+                Ok(fd) => fd,
+                Err(error) => {
+                    self.lost(&path, &Error::io("opening the directory", error));
+                    return Ok(());
+                }
+            };
+            if let (Some(true), Some(level)) = (due.get(at), descent.all().nth(at)) {
+                let (place, place_in_tree) = (level.place.clone(), level.path.clone());
+                self.show(&place, inside(&fd, &path)?, &place_in_tree)?;
+            }
+            above = Some(fd);
+        }
+        Ok(())
+    }
+
+    /// Shows a file, or another name of one.
+    fn file(
+        &mut self,
+        place: &Place,
+        spot: Spot,
+        path: &[u8],
+        directory: &Arc<[u8]>,
+        stat: &Stat,
+    ) -> Result<()> {
+        let identity = (stat.st_dev, stat.st_ino);
+        let modified = modified(stat);
+        if stat.st_nlink > 1
+            && let Some(linked) = self.links.0.get_mut(&identity)
+            && linked.modified == modified
+        {
+            linked.left = linked.left.saturating_sub(1);
+            let (target, left) = (join(&linked.directory, &linked.name), linked.left);
+            let source = match open(place, spot.try_clone()?) {
+                Ok(source) => source,
+                Err(error) => {
+                    self.lost(&spot.path, &error);
+                    return Ok(());
+                }
+            };
+            if left == 0 {
+                self.links.0.remove(&identity);
+            }
+            let info = source.info()?;
+            let path = renamed(path, &info, &spot.name);
+            let (shown, short) = (&*spot.path, info.short_name());
+            let link = LinkVisit { path: &path, shown, target: &target, short, info: &info };
+            return (self.visit)(Visit::Link(link));
+        }
+        let shown = self.show(place, spot, path)?;
+        if let Some((links @ 2.., path)) = shown
+            && stat.st_nlink > 1
+        {
+            let name = path.get(directory.len() + usize::from(!directory.is_empty())..).unwrap_or_default();
+            let linked =
+                Linked { directory: directory.clone(), name: name.into(), modified, left: links - 1 };
+            self.links.0.insert(identity, linked);
+        }
+        Ok(())
+    }
+
+    /// Shows a file or directory; answers how many names it has, and the path under which it was shown.
+    fn show(&mut self, place: &Place, spot: Spot, path: &[u8]) -> Result<Option<(u32, Vec<u8>)>> {
+        let (shown, name) = (spot.path.clone(), spot.name.clone());
+        let report = FileReport { to: self.options.report, path: &shown };
+        let source = match open(place, spot) {
+            Ok(source) => source,
+            Err(error) => {
+                self.lost(&shown, &error);
+                return Ok(None);
+            }
+        };
+        let mut records = match FileRecords::new(&*source, self.options.backup, report) {
+            Ok(records) => records,
+            Err(error) => {
+                let encrypted =
+                    source.info().is_ok_and(|info| info.attributes.contains(FileAttributes::ENCRYPTED));
+                let kind = if encrypted { LossKind::Efs } else { LossKind::Content };
+                FileReport { to: self.options.report, path: &shown }.loss(kind, error.reason());
+                return Ok(None);
+            }
+        };
+        let info = records.info().clone();
+        let path = renamed(path, &info, &name);
+        if matches!(place, Place::Ntfs3g(_)) && name != "." {
+            self.tell_hidden_children(&*source, &info, &shown)?;
+        }
+        (self.visit)(Visit::File(FileVisit {
+            path: &path,
+            shown: &shown,
+            info: &info,
+            content: &mut records,
+        }))?;
+        let links = if info.attributes.is_directory() { 1 } else { info.link_count };
+        Ok(Some((links, path)))
+    }
+
+    /// ntfs-3g shows a directory with a reparse point as a link, whatever is in it.
+    fn tell_hidden_children(&self, source: &dyn FileSource, info: &FileInfo, shown: &Path) -> Result<()> {
+        if !info.attributes.contains(FileAttributes::DIRECTORY | FileAttributes::REPARSE_POINT) {
+            return Ok(());
+        }
+        let buffer = source.small(SmallKind::Reparse).ok().flatten();
+        let tag = buffer.and_then(|buffer| ReparseBuffer::parse(&buffer).ok().map(|buffer| buffer.tag().0));
+        if tag.is_some_and(|tag| tag & CAN_HAVE_CHILDREN != 0 && tag & SURROGATE == 0) {
+            let why = "a directory with this reparse tag can have files in it, and ntfs-3g does not show them: read the image of the volume";
+            FileReport { to: self.options.report, path: shown }.loss(LossKind::Content, why);
+        }
+        Ok(())
+    }
+
+    fn is_avoided(&self, stat: &Stat, shown: &Path) -> bool {
+        let avoided = self.avoided.contains(&(stat.st_dev, stat.st_ino));
+        if avoided {
+            let what = "passed over: it is what is being written";
+            FileReport { to: self.options.report, path: shown }.note(None, what);
+        }
+        avoided
+    }
+
+    fn lost(&self, path: &Path, error: &Error) {
+        FileReport { to: self.options.report, path }.loss(LossKind::Content, error.reason());
+    }
+}
+
+fn error_at(path: &Path) -> Error {
+    let why = "the way back up is lost: a directory was moved while it was read";
+    Error::new(ntbak_wire::Win32Error::PATH_NOT_FOUND, why).at_path(path)
+}
+
+fn open(place: &Place, spot: Spot) -> Result<Box<dyn FileSource>> {
+    Ok(match place {
+        Place::Ntfs3g(mount) => Box::new(Ntfs3gSource::open(spot, mount)?),
+        Place::Directory(_) => Box::new(DirectorySource::open(&spot)?),
+    })
+}
+
+/// A directory as seen from within: what is opened is what was looked at.
+fn inside(fd: &OwnedFd, shown: &Path) -> Result<Spot> {
+    let dir = fd.try_clone().map_err(|error| Error::io("opening the directory", error))?;
+    Ok(Spot { dir, name: ".".into(), path: shown.to_owned() })
+}
+
+/// The name that a directory has where it came from, when it has another one here.
+fn true_name_of(fd: &OwnedFd, shown: &Path) -> Option<OsString> {
+    // Only these can have one, and most have not: a look at the side file is dear.
+    let marked =
+        shown.file_name().is_some_and(|name| name.as_bytes().windows(7).any(|window| window == b"~ntbak-"));
+    if !marked {
+        return None;
+    }
+    let source = DirectorySource::open(&inside(fd, shown).ok()?).ok()?;
+    let name = source.info().ok()?.links.into_iter().next()?.name;
+    is_name(&name).then(|| OsString::from_vec(name))
+}
+
+/// Whether bytes out of a side file can be a name.
+fn is_name(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..") && !name.iter().any(|byte| matches!(byte, b'/' | 0))
+}
+
+/// The path of a file under its true name.
+fn renamed(path: &[u8], info: &FileInfo, name: &OsStr) -> Vec<u8> {
+    let true_name = info.links.first().map(|link| &link.name[..]);
+    match true_name.filter(|true_name| *true_name != name.as_bytes() && is_name(true_name)) {
+        Some(true_name) if path.ends_with(name.as_bytes()) => join(parent(path), true_name),
+        _ => path.to_vec(),
+    }
+}
+
+fn parent(path: &[u8]) -> &[u8] {
+    let slash = path.iter().rposition(|byte| *byte == b'/');
+    slash.and_then(|slash| path.get(..slash)).unwrap_or_default()
+}
+
+pub(crate) fn join(above: &[u8], name: &[u8]) -> Vec<u8> {
+    if above.is_empty() { name.to_vec() } else { [above, b"/", name].concat() }
+}
+
+fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
+/// Looks at a name; ntfs-3g may answer EIO to the first look at what has changed its kind.
+fn look(dir: impl std::os::fd::AsFd, name: &OsStr) -> rustix::io::Result<Stat> {
+    match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::IO) => rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW),
+        looked => looked,
+    }
+}
+
+/// Names, one behind the other: a directory may have millions.
+#[derive(Default)]
+struct Names {
+    bytes: Vec<u8>,
+    entries: Vec<(usize, usize, FileType)>,
+}
+
+impl Names {
+    fn sorted(&self) -> impl Iterator<Item = (&OsStr, FileType)> {
+        self.entries.iter().map(|entry| (OsStr::from_bytes(self.name(entry)), entry.2))
+    }
+
+    fn name(&self, (from, to, _): &(usize, usize, FileType)) -> &[u8] {
+        self.bytes.get(*from..*to).unwrap_or_default()
+    }
+}
+
+fn list(fd: &OwnedFd) -> rustix::io::Result<Names> {
+    let mut names = Names::default();
+    for entry in entries(fd)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") {
+            let from = names.bytes.len();
+            names.bytes.extend_from_slice(name);
+            names.entries.push((from, names.bytes.len(), entry.file_type()));
+        }
+    }
+    let mut entries = std::mem::take(&mut names.entries);
+    entries.sort_unstable_by(|one, other| names.name(one).cmp(names.name(other)));
+    names.entries = entries;
+    Ok(names)
+}
+
+/// Whose a directory called `.ntbak-side` is.
+enum Side {
+    /// Of ntbak; with these files in it that are not.
+    Ours(Vec<OsString>),
+    Users,
+}
+
+/// It is ours with a side file in it, or with nothing.
+fn belongs_to_ntbak(dir: BorrowedFd<'_>, name: &OsStr) -> Side {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(fd) = rustix::fs::openat(dir, name, flags | OFlags::DIRECTORY, Mode::empty()) else {
+        return Side::Users;
+    };
+    let Ok(names) = list(&fd) else { return Side::Ours(Vec::new()) };
+    let (mut ours, mut foreign) = (0, Vec::new());
+    for (name, kind) in names.sorted() {
+        let opened = (kind == FileType::RegularFile)
+            .then(|| rustix::fs::openat(&fd, name, flags, Mode::empty()).ok())
+            .flatten();
+        let mut magic = [0; 8];
+        let read = opened.and_then(|file| read_at(file, 0, &mut magic).ok());
+        if read == Some(8) && magic == side::MAGIC || crate::host::stage::is_temporary(name) {
+            ours += 1;
+        } else {
+            foreign.push(name.to_owned());
+        }
+    }
+    if ours > 0 || foreign.is_empty() { Side::Ours(foreign) } else { Side::Users }
+}

@@ -1,0 +1,441 @@
+//! A directory of this machine as the place of many files: an ordinary one, or one on an ntfs-3g mount.
+//!
+//! # What keeps everything in its place
+//!
+//! Whatever a path says, it is gone down from the target by one name after the other, each opened in the directory before
+//! it, and no link or junction is followed. A file is made beside its place and renamed when it is whole, so a run that
+//! was ended anywhere can be run again; what it left half done is removed then.
+//!
+//! # Order
+//!
+//! Files may come in any order. A directory that is missing is made; when its own facts come, it gets them as it is. Files
+//! that are put into a directory which has its facts change its times: these are set once more when it is left.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use ntbak_wire::record::FileInfo;
+use ntbak_wire::{FileTime, Win32Error, side};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::levels::Saved;
+use super::names::{components, settle};
+use super::{Begun, TreeSink};
+use crate::backup::BackupOptions;
+use crate::capability::Facts;
+use crate::error::{Error, Result};
+use crate::host::descent::{Descent, Identity, entries, identity, open_directory};
+use crate::host::node::Spot;
+use crate::host::stage::is_temporary;
+use crate::place::Place;
+use crate::report::{FileReport, LossKind, Report};
+use crate::restore::{Restore, Unheld};
+use crate::sink::{DirectorySink, FileSink, Ntfs3gSink};
+use crate::tree::{Heard, LinkVisit};
+
+/// What happens with a file that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overwrite {
+    /// It is replaced; a directory gets the facts of the new one.
+    #[default]
+    Always,
+    /// It is replaced when the new one was written later.
+    IfNewer,
+    /// It stays as it is.
+    Never,
+}
+
+/// How files are put into a directory.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HostSinkOptions {
+    /// What happens with files that are there.
+    pub overwrite: Overwrite,
+}
+
+/// A directory that is being filled.
+pub struct HostSink {
+    options: HostSinkOptions,
+    root: OwnedFd,
+    place: Place,
+    /// The target as the user named it.
+    shown: PathBuf,
+    descent: Descent<Level>,
+    /// Directories that have got their facts in this run.
+    restored: HashSet<Identity>,
+    /// Directories that were looked through for what an earlier run left.
+    cleaned: HashSet<Identity>,
+    root_saved: Option<Saved>,
+    /// What the file that was begun last is called there, and whether nothing was there before.
+    begun: Option<(OsString, bool)>,
+}
+
+struct Level {
+    /// The name in the tree.
+    name: OsString,
+    place: Place,
+    device: u64,
+    saved: Option<Saved>,
+}
+
+impl HostSink {
+    /// The directory at `target`, made when it is not there; its parent must be.
+    ///
+    /// # Errors
+    /// It cannot be made, or is no directory.
+    pub fn open(target: &Path, options: HostSinkOptions) -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = || rustix::fs::openat(CWD, target, flags, Mode::empty());
+        let root = match open() {
+            Err(Errno::NOENT) => {
+                std::fs::create_dir(target)
+                    .map_err(|error| Error::io("making the directory", error).at_path(target))?;
+                open()
+            }
+            opened => opened,
+        };
+        let at_path = |error| Error::io("opening the directory", error).at_path(target);
+        let root = root.map_err(at_path)?;
+        let inside = Spot {
+            dir: root.try_clone().map_err(|error| Error::io("opening it", error))?,
+            name: ".".into(),
+            path: target.to_owned(),
+        };
+        let place = Place::of_spot(&inside)?;
+        let mut sink = Self {
+            options,
+            descent: Descent::new(inside.dir),
+            root,
+            place,
+            shown: target.to_owned(),
+            restored: HashSet::new(),
+            cleaned: HashSet::new(),
+            root_saved: None,
+            begun: None,
+        };
+        sink.clean(identity(&sink.root).map_err(at_path)?);
+        Ok(sink)
+    }
+
+    /// The kind of place that it is.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Which directory it is: device and inode.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub fn identity(&self) -> Result<(u64, u64)> {
+        identity(&self.root).map_err(|error| Error::io("looking at the directory", error))
+    }
+
+    /// The place of the directory at the end of the way, and its device.
+    fn here(&mut self) -> Result<(Place, u64)> {
+        match self.descent.data() {
+            Some(level) => Ok((level.place.clone(), level.device)),
+            None => Ok((self.place.clone(), self.identity()?.0)),
+        }
+    }
+
+    /// The path of the directory at the end of the way, for messages.
+    fn shown(&self, name: &OsStr) -> PathBuf {
+        let mut path = self.shown.clone();
+        path.extend(self.descent.all().map(|level| &level.name));
+        path.push(name);
+        path
+    }
+
+    fn spot(&self, name: &OsStr) -> Result<Spot> {
+        let path = self.shown(name);
+        let dir = self.descent.fd().try_clone_to_owned();
+        let dir = dir.map_err(|error| Error::io("opening the directory", error).at_path(&path))?;
+        Ok(Spot { dir, name: name.to_owned(), path })
+    }
+
+    /// Goes to the directory of these names, and makes what is missing on the way.
+    fn go_to(&mut self, names: &[&OsStr], report: &FileReport<'_>) -> Result<()> {
+        let common = self.descent.all().zip(names).take_while(|(level, name)| level.name == **name).count();
+        while self.descent.depth() > common {
+            self.leave(report.to)?;
+        }
+        for name in names.get(common..).unwrap_or_default() {
+            self.enter(name, report)?;
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, name: &OsStr, report: &FileReport<'_>) -> Result<()> {
+        let spot = self.spot(name)?;
+        let (place, device) = self.here()?;
+        let settled = settle(&spot, &place)?;
+        let path = spot.path.clone();
+        let in_the_way = |error| match error {
+            Errno::LOOP | Errno::NOTDIR => {
+                let why = format!(
+                    "{} is no directory but a file, a link or a junction: nothing is put behind it",
+                    path.display()
+                );
+                Error::new(Win32Error::PATH_NOT_FOUND, why)
+            }
+            error => Error::io(format!("opening the directory {}", path.display()), error),
+        };
+        let (fd, made) = match open_directory(&spot.dir, &settled.there) {
+            Err(Errno::NOENT) => {
+                let told = Spot { name: settled.told, ..spot.try_clone()? };
+                let report = FileReport { to: report.to, path: &path };
+                stage(told, &place, true)?.commit(&report)?;
+                (open_directory(&spot.dir, &settled.there).map_err(in_the_way)?, true)
+            }
+            opened => (opened.map_err(in_the_way)?, false),
+        };
+        let fault = |error| Error::io("looking at the directory", error);
+        let found = identity(&fd).map_err(fault)?;
+        let place = match found.0 == device {
+            true => place,
+            false => {
+                let dir = fd.try_clone().map_err(|error| Error::io("opening the directory", error))?;
+                Place::of_spot(&Spot { dir, name: ".".into(), path: path.clone() })?
+            }
+        };
+        let restored = self.restored.contains(&found);
+        let saved = if restored { Some(Saved::new(fd.as_fd(), &place)?) } else { None };
+        let level = Level { name: name.to_owned(), place, device: found.0, saved };
+        self.descent.enter(&settled.there, fd, level).map_err(fault)?;
+        if made {
+            self.cleaned.insert(found);
+        }
+        self.clean(found);
+        Ok(())
+    }
+
+    /// Goes up one level; the directory gets the times again that it is to have.
+    fn leave(&mut self, report: &dyn Report) -> Result<()> {
+        let fd = self.descent.fd().try_clone_to_owned();
+        let path = self.shown("".as_ref());
+        let level = self.descent.leave()?;
+        let (Ok(fd), Some(Level { saved: Some(saved), .. })) = (fd, level) else { return Ok(()) };
+        if let Err(error) = saved.restore(fd.as_fd()) {
+            FileReport { to: report, path: &path }.loss(LossKind::Time, error.reason());
+        }
+        Ok(())
+    }
+
+    /// Removes what an earlier run left half done in the directory at the end of the way, once.
+    fn clean(&mut self, found: Identity) {
+        if !self.cleaned.insert(found) {
+            return;
+        }
+        let dir = self.descent.fd();
+        remove_temporaries(dir);
+        if let Ok(side) = open_directory(dir, side::DIRECTORY.as_ref()) {
+            remove_temporaries(side.as_fd());
+        }
+    }
+
+    /// Whether what is there stays; what is there is looked at without following it.
+    fn stays(&self, there: &Stat, info: &FileInfo) -> bool {
+        match self.options.overwrite {
+            Overwrite::Always => false,
+            Overwrite::Never => true,
+            Overwrite::IfNewer => {
+                let nanoseconds = u32::try_from(there.st_mtime_nsec).unwrap_or(0);
+                let old = FileTime::from_unix(there.st_mtime, nanoseconds);
+                info.times.written.is_some_and(|new| new <= old)
+            }
+        }
+    }
+
+    fn begin_root(&mut self, info: &FileInfo) -> Result<Begun<'_>> {
+        let report = &crate::report::Collected::new();
+        while self.descent.depth() > 0 {
+            self.leave(report)?;
+        }
+        let stat = rustix::fs::fstat(&self.root).map_err(|error| Error::io("looking at it", error))?;
+        if !info.attributes.is_directory() {
+            let why = "the root of a tree is a directory";
+            return Err(Error::new(Win32Error::INVALID_PARAMETER, why));
+        }
+        if self.stays(&stat, info) {
+            return Ok(Begun::Skipped);
+        }
+        let spot = self.spot(".".as_ref())?;
+        let sink = in_place(spot, &self.place)?;
+        self.begun = None;
+        Ok(Begun::Checked(Restore::new(sink, Unheld::Report)))
+    }
+}
+
+fn remove_temporaries(dir: impl AsFd) {
+    let Ok(entries) = entries(&dir) else { return };
+    for entry in entries.flatten() {
+        let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
+        if !is_temporary(name) || rustix::fs::unlinkat(&dir, name, AtFlags::empty()).is_ok() {
+            continue;
+        }
+        // A directory may have its side file already.
+        if let Ok(fd) = open_directory(&dir, name) {
+            let _ = crate::host::side::remove(&fd, side::SELF.as_ref());
+        }
+        let _ = rustix::fs::unlinkat(&dir, name, AtFlags::REMOVEDIR);
+    }
+}
+
+fn stage(spot: Spot, place: &Place, directory: bool) -> Result<Box<dyn FileSink>> {
+    Ok(match place {
+        Place::Ntfs3g(mount) => Box::new(Ntfs3gSink::stage(spot, mount, directory)?),
+        Place::Directory(_) => Box::new(DirectorySink::stage(spot, directory)?),
+    })
+}
+
+fn in_place(spot: Spot, place: &Place) -> Result<Box<dyn FileSink>> {
+    Ok(match place {
+        Place::Ntfs3g(mount) => Box::new(Ntfs3gSink::in_place(spot, mount)?),
+        Place::Directory(_) => Box::new(DirectorySink::in_place(spot)?),
+    })
+}
+
+/// What has this name, if anything has it.
+fn look(dir: impl AsFd, name: &OsStr) -> Result<Option<Stat>> {
+    for _ in 0..2 {
+        match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => return Ok(Some(stat)),
+            Err(Errno::NOENT) => return Ok(None),
+            // ntfs-3g, of what has changed its kind.
+            Err(Errno::IO) => {}
+            Err(error) => return Err(Error::io("looking at what is there", error)),
+        }
+    }
+    Err(Error::io("looking at what is there", Errno::IO))
+}
+
+fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
+impl TreeSink for HostSink {
+    fn options(&self) -> BackupOptions {
+        let can = self.place.capabilities(false);
+        BackupOptions { stop_at_vdl: can.holds(Facts::VDL), ..BackupOptions::default() }
+    }
+
+    fn begin(&mut self, path: &[u8], info: &FileInfo, report: &FileReport<'_>) -> Result<Begun<'_>> {
+        let names = components(path)?;
+        let Some((name, parents)) = names.split_last() else { return self.begin_root(info) };
+        self.go_to(parents, report)?;
+        let (place, _) = self.here()?;
+        let spot = self.spot(name)?;
+        let settled = settle(&spot, &place)?;
+        let there = look(&spot.dir, &settled.there)?;
+        if there.as_ref().is_some_and(|there| self.stays(there, info)) {
+            return Ok(Begun::Skipped);
+        }
+        if settled.lost {
+            let here = settled.there.display();
+            report.loss(
+                LossKind::Name,
+                format!("the volume cannot have it under this name: it is {here} there"),
+            );
+        }
+        let directory = info.attributes.is_directory();
+        let is_new = there.is_none();
+        let sink = match there {
+            Some(there) if directory && is_directory(&there) => {
+                in_place(Spot { name: settled.there.clone(), ..spot }, &place)?
+            }
+            Some(there) if is_directory(&there) => {
+                let why = "a directory is there, and a file does not take its place";
+                return Err(Error::new(Win32Error::ACCESS_DENIED, why));
+            }
+            Some(there) if directory && FileType::from_raw_mode(there.st_mode) == FileType::RegularFile => {
+                let why = "a file is there, and a directory does not take its place";
+                return Err(Error::new(Win32Error::ALREADY_EXISTS, why));
+            }
+            Some(_) if directory => {
+                // A link or junction of an earlier run, or somebody's: it is replaced, and not followed.
+                rustix::fs::unlinkat(&spot.dir, &settled.there, AtFlags::empty())
+                    .map_err(|error| Error::io("removing the link that is there", error))?;
+                stage(Spot { name: settled.told, ..spot }, &place, true)?
+            }
+            _ => stage(Spot { name: settled.told, ..spot }, &place, directory)?,
+        };
+        self.begun = Some((settled.there, is_new));
+        Ok(Begun::Checked(Restore::new(sink, Unheld::Report)))
+    }
+
+    fn done(&mut self, path: &[u8], info: &FileInfo) -> Result<()> {
+        if !info.attributes.is_directory() {
+            return Ok(());
+        }
+        if path.is_empty() {
+            self.root_saved = Some(Saved::new(self.root.as_fd(), &self.place)?);
+            return Ok(());
+        }
+        let Some((name, is_new)) = self.begun.take() else { return Ok(()) };
+        if let Some(stat) = look(self.descent.fd(), &name)?.filter(is_directory) {
+            if is_new {
+                self.cleaned.insert((stat.st_dev, stat.st_ino));
+            }
+            self.restored.insert((stat.st_dev, stat.st_ino));
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, link: &LinkVisit<'_>, report: &FileReport<'_>) -> Result<bool> {
+        let (names, target) = (components(link.path)?, components(link.target)?);
+        let (Some((name, parents)), Some((target, above))) = (names.split_last(), target.split_last()) else {
+            return Err(Error::new(Win32Error::ACCESS_DENIED, "a directory cannot be a hard link"));
+        };
+        self.go_to(above, report)?;
+        let (place, _) = self.here()?;
+        let from = self.spot(target)?;
+        let existing = settle(&from, &place)?.there;
+        if look(&from.dir, &existing)?.is_none() {
+            let why = "that file was not restored: name it, too, or leave this name out";
+            return Err(Error::new(Win32Error::FILE_NOT_FOUND, why));
+        }
+        self.go_to(parents, report)?;
+        let (place, _) = self.here()?;
+        let spot = self.spot(name)?;
+        let settled = settle(&spot, &place)?;
+        if look(&spot.dir, &settled.there)?.is_some_and(|there| self.stays(&there, link.info)) {
+            return Ok(false);
+        }
+        let mut sink = stage(Spot { name: settled.told, ..spot }, &place, false)?;
+        // Through the descriptor: whatever the path has become, it is this directory.
+        let mut through = PathBuf::from(format!("/proc/self/fd/{}", from.dir.as_raw_fd()));
+        through.push(existing);
+        sink.link(&through)?;
+        sink.commit(report)?;
+        if link.short.is_some() {
+            report.loss(LossKind::ShortName, "the place keeps the 8.3 name of the first name only");
+        }
+        Ok(true)
+    }
+
+    fn remember(&mut self, _: &[u8], _: &[Heard]) -> Result<()> {
+        Ok(())
+    }
+
+    fn is_fatal(&self, error: &Error) -> bool {
+        matches!(
+            error.win32(),
+            Win32Error::DISK_FULL | Win32Error::WRITE_PROTECT | Win32Error::OPERATION_ABORTED
+        )
+    }
+
+    fn finish(&mut self, report: &dyn Report) -> Result<()> {
+        while self.descent.depth() > 0 {
+            self.leave(report)?;
+        }
+        if let Some(saved) = self.root_saved.take()
+            && let Err(error) = saved.restore(self.root.as_fd())
+        {
+            FileReport { to: report, path: &self.shown }.loss(LossKind::Time, error.reason());
+        }
+        Ok(())
+    }
+}

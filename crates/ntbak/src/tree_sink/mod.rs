@@ -1,0 +1,105 @@
+//! Where many files go: one trait, and one file for each kind of place.
+
+use ntbak_wire::record::{FileInfo, Record};
+
+use crate::backup::BackupOptions;
+use crate::error::{Error, Result};
+use crate::report::{FileReport, Report};
+use crate::restore::Restore;
+use crate::tree::{Heard, LinkVisit};
+
+mod archive;
+mod describe;
+mod host;
+mod levels;
+mod names;
+mod rehearsal;
+
+pub use archive::ArchiveSink;
+pub use describe::{DescribeSink, Described, Description, Listener, StreamDescription};
+pub use host::{HostSink, HostSinkOptions, Overwrite};
+pub use rehearsal::Rehearsal;
+
+/// Many files that are being written, one after the other, in any order: a directory may come behind what is in it.
+pub trait TreeSink {
+    /// How files for this place are best read.
+    fn options(&self) -> BackupOptions;
+
+    /// Begins a file or directory at this path.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    fn begin(&mut self, path: &[u8], info: &FileInfo, report: &FileReport<'_>) -> Result<Begun<'_>>;
+
+    /// The file that was begun last is complete.
+    ///
+    /// # Errors
+    /// The target as a whole failed.
+    fn done(&mut self, path: &[u8], info: &FileInfo) -> Result<()>;
+
+    /// Gives a file that is there another name; `false` when something has it already and was to stay.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    fn link(&mut self, link: &LinkVisit<'_>, report: &FileReport<'_>) -> Result<bool>;
+
+    /// What was told about the file at `path`, for a target that keeps it.
+    ///
+    /// # Errors
+    /// The target as a whole failed.
+    fn remember(&mut self, path: &[u8], heard: &[Heard]) -> Result<()>;
+
+    /// Whether there is no use in going on behind this error.
+    fn is_fatal(&self, error: &Error) -> bool;
+
+    /// All files are there: what has to come last is done. Called once, also behind a failure.
+    ///
+    /// # Errors
+    /// The target as a whole failed.
+    fn finish(&mut self, report: &dyn Report) -> Result<()>;
+}
+
+/// What takes the records of one file.
+pub enum Begun<'s> {
+    /// A place with limits, or one that acts on what it gets: payloads are checked before they are applied.
+    Checked(Restore),
+    /// A place that keeps records as they are.
+    Verbatim(Box<dyn Verbatim + 's>),
+    /// Nothing: a file is there already, and was to stay.
+    Skipped,
+}
+
+/// Keeps the records of one file as they are.
+pub trait Verbatim {
+    /// Takes the next record.
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    fn put(&mut self, record: &Record<'_>, report: &FileReport<'_>) -> Result<()>;
+
+    /// The file could not be read to its end.
+    fn abandon(&mut self, why: &str);
+}
+
+impl Begun<'_> {
+    pub(crate) fn put(&mut self, record: &Record<'_>, report: &FileReport<'_>) -> Result<()> {
+        match self {
+            Self::Checked(restore) => restore.put(record, report),
+            Self::Verbatim(file) => file.put(record, report),
+            Self::Skipped => Ok(()),
+        }
+    }
+
+    pub(crate) fn abandon(self, why: &str) {
+        if let Self::Verbatim(mut file) = self {
+            file.abandon(why);
+        }
+    }
+
+    pub(crate) fn commit(self, report: &FileReport<'_>) -> Result<()> {
+        match self {
+            Self::Checked(restore) => restore.commit(report),
+            Self::Verbatim(_) | Self::Skipped => Ok(()),
+        }
+    }
+}
