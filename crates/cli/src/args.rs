@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use ntbak::LossKind;
+use ntbak::tree_sink::Overwrite;
+
+use crate::selection::Selection;
 
 use crate::commands::EfsCommand;
 
@@ -25,7 +28,10 @@ Examples:
   ntbak stream read /mnt/win/report.docx > report.bkup
   ntbak stream list -v report.bkup
   ntbak stream write /mnt/other/report.docx < report.bkup
-  ntbak copy /mnt/win/report.docx /srv/share/report.docx";
+  ntbak copy /mnt/win/report.docx /srv/share/report.docx
+  ntbak backup /mnt/win/Users -o users.tar.zst
+  ntbak restore users.tar.zst /mnt/other/Users
+  ntbak verify users.tar.zst --against /mnt/win/Users";
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -52,21 +58,109 @@ pub(crate) enum Command {
     /// Encrypted files (EFS): as they are, or with a key.
     #[command(subcommand)]
     Efs(EfsCommand),
-    /// Copy one file or directory with everything about it, in one step.
+    /// Back up files and directories, with everything about them, into an archive.
+    Backup {
+        /// Files and directories. What is in a single directory is at the root of the archive; of several, each is under
+        /// its own name.
+        #[arg(required = true)]
+        sources: Vec<PathBuf>,
+        /// The archive; it appears when it is complete. `-` is standard output.
+        #[arg(short, long, value_name = "ARCHIVE")]
+        output: PathBuf,
+        /// Compress with zstd; as is done anyway when the name ends with .zst or .tzst.
+        #[arg(long, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "3", require_equals = true)]
+        zstd: Option<i32>,
+        #[command(flatten)]
+        selection: Selection,
+        /// Read and report, but write nothing.
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
+    /// Put the files of an archive back.
+    Restore {
+        /// An archive of ntbak, or any other tar, in zstd or not; `-` is standard input.
+        archive: PathBuf,
+        /// The directory that gets them; made when it is not there.
+        target: PathBuf,
+        /// Only these paths of the archive, each with all that is below it.
+        paths: Vec<PathBuf>,
+        /// What happens with files that are there already.
+        #[arg(long, value_enum, default_value_t)]
+        overwrite: OverwriteArg,
+        #[command(flatten)]
+        selection: Selection,
+        /// Read and report, but write nothing.
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
+    /// Copy a file or a directory with all that is in it, in one step.
     Copy {
         /// The file or directory.
         source: PathBuf,
         /// Where it goes: a new name, or a directory that is there.
         target: PathBuf,
+        /// What happens with files that are there already, in the copy of a directory.
+        #[arg(long, value_enum, default_value_t)]
+        overwrite: OverwriteArg,
+        #[command(flatten)]
+        selection: Selection,
+        /// Read and report, but write nothing.
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
+    /// List what is in a directory or an archive.
+    List {
+        /// A file, a directory, or an archive; `-` is an archive on standard input.
+        location: PathBuf,
+        /// Only these paths in it, each with all that is below it.
+        paths: Vec<PathBuf>,
+        /// A line for each stream, too.
+        #[arg(long)]
+        streams: bool,
+        /// Read all content and give its BLAKE3; with --json.
+        #[arg(long, requires = "json")]
+        hash: bool,
+        /// One JSON object a file on standard output.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        selection: Selection,
+    },
+    /// Prove that an archive is whole, and with --against that it is equal to its source.
+    Verify {
+        /// The archive; `-` is standard input.
+        archive: PathBuf,
+        /// The directory that it was made of.
+        #[arg(long, value_name = "SOURCE")]
+        against: Option<PathBuf>,
+        /// One JSON object on standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare two directories or archives: every stream, descriptor, time and attribute.
+    ///
+    /// Exit code 0 when they are equal, 1 when they differ. Access and change times are not compared.
+    Diff {
+        /// A file, a directory, or an archive.
+        a: PathBuf,
+        /// Another one.
+        b: PathBuf,
+        /// One JSON object a difference on standard output.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        selection: Selection,
     },
     /// Write the bytes of one stream to standard output.
     Cat {
-        /// FILE or FILE:STREAM.
+        /// FILE or FILE:STREAM; or an archive, with a path in it.
         location: PathBuf,
+        /// FILE or FILE:STREAM in the archive.
+        path: Option<PathBuf>,
     },
-    /// What a file has, what kind of place it is in, and what can be kept there.
+    /// What a file has, what kind of place it is in, and what can be kept there; or what an archive is.
     Info {
-        /// A file or directory.
+        /// A file, a directory, or an archive.
         location: PathBuf,
         /// One JSON object on standard output.
         #[arg(long)]
@@ -79,6 +173,28 @@ pub(crate) enum Command {
     },
     /// Print the manual page.
     Man,
+}
+
+/// What happens with files that are there.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub(crate) enum OverwriteArg {
+    /// They are replaced.
+    #[default]
+    Always,
+    /// They are replaced by what was written later.
+    IfNewer,
+    /// They stay.
+    Never,
+}
+
+impl From<OverwriteArg> for Overwrite {
+    fn from(argument: OverwriteArg) -> Self {
+        match argument {
+            OverwriteArg::Always => Self::Always,
+            OverwriteArg::IfNewer => Self::IfNewer,
+            OverwriteArg::Never => Self::Never,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

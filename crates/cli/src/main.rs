@@ -14,14 +14,18 @@ use clap::Parser;
 
 mod args;
 mod commands;
+mod compare;
+mod describe;
 mod explain;
 mod failure;
 mod input;
 mod json;
 mod keys;
 mod location;
+mod many;
 mod output;
 mod report;
+mod selection;
 
 fn main() -> ExitCode {
     let args = args::Cli::parse();

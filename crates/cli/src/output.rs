@@ -84,6 +84,31 @@ impl Output {
     }
 }
 
+impl Output {
+    /// Which file it is, when it is one: device and inode.
+    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
+        use std::os::unix::fs::MetadataExt;
+        let Self::File { file, .. } = self else { return None };
+        file.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(stdout) => stdout.write(data),
+            Self::Device { file, .. } | Self::File { file, .. } => file.write(data),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout.flush(),
+            Self::Device { .. } | Self::File { .. } => Ok(()),
+        }
+    }
+}
+
 impl Drop for Output {
     fn drop(&mut self) {
         if let Self::File { temporary, .. } = self {

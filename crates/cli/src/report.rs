@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use ntbak::{Loss, LossKind, Note, Report};
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use ntbak::{Loss, LossKind, Note, Progress, Report};
 use serde_json::Value;
 
 use crate::args::Common;
@@ -19,6 +20,7 @@ pub(crate) struct Reporter {
     quiet: bool,
     allowed: Vec<LossKind>,
     state: Mutex<State>,
+    bar: ProgressBar,
 }
 
 struct State {
@@ -42,17 +44,26 @@ impl Reporter {
                 .map_err(|error| Failure::io(format!("{}: making the report", path.display()), error))
         };
         let file = common.report.as_deref().map(create).transpose()?.map(BufWriter::new);
+        // It draws on a terminal only.
+        let bar = if common.quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+        bar.set_draw_target(if common.quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        });
         let state = State { file, failed: None, losses: 0, not_allowed: 0, notes: 0 };
         Ok(Self {
             verbose: common.verbose,
             quiet: common.quiet,
             allowed: common.allow_loss.clone(),
             state: Mutex::new(state),
+            bar,
         })
     }
 
     /// The end of a command that did `what`: completes the report, prints the summary line, answers the exit code.
     pub(crate) fn finish(self, what: Option<&str>) -> Result<ExitCode, Failure> {
+        self.bar.finish_and_clear();
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let written = match (state.failed, state.file) {
             (Some(error), _) => Err(error),
@@ -94,7 +105,7 @@ impl Report for Reporter {
         state.not_allowed += usize::from(!self.allowed.contains(&loss.kind));
         if !self.quiet {
             let place = place(&loss.path, loss.stream.as_ref());
-            complain(format_args!("lost {} of {place}: {}", loss.kind, loss.why));
+            self.bar.suspend(|| complain(format_args!("lost {} of {place}: {}", loss.kind, loss.why)));
         }
         let mut line = serde_json::json!({ "type": "loss", "kind": loss.kind.name() });
         describe(&mut line, &loss.path, loss.stream.as_ref());
@@ -106,12 +117,21 @@ impl Report for Reporter {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.notes += 1;
         if self.verbose {
-            complain(format_args!("note on {}: {}", place(&note.path, note.stream.as_ref()), note.what));
+            let place = place(&note.path, note.stream.as_ref());
+            self.bar.suspend(|| complain(format_args!("note on {place}: {}", note.what)));
         }
         let mut line = serde_json::json!({ "type": "note" });
         describe(&mut line, &note.path, note.stream.as_ref());
         json::put(&mut line, "what", note.what.into());
         self.write(&mut state, &line);
+    }
+
+    fn progress(&self, progress: Progress) {
+        if !self.bar.is_hidden() {
+            let bytes = indicatif::BinaryBytes(progress.bytes);
+            self.bar.set_message(format!("{} files, {bytes}", progress.files));
+            self.bar.tick();
+        }
     }
 }
 

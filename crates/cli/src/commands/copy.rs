@@ -1,34 +1,59 @@
-//! `ntbak copy`: one file or directory, with everything about it.
+//! `ntbak copy`: a file, or a directory with all that is in it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use ntbak::{LossKind, place};
+use ntbak::place;
 use ntbak_wire::record::FileInfo;
 
+use crate::commands::restore::{self, What};
 use crate::commands::{Done, report_on};
 use crate::failure::Failure;
+use crate::many;
 use crate::report::Reporter;
 
-pub(crate) fn run(source: &Path, target: &Path, reporter: &Reporter) -> Done {
+pub(crate) fn run(source: &Path, target: &Path, what: &What, reporter: &Reporter) -> Done {
     let from = place::open(source)?;
     let info = from.info()?;
     let target = target_of(source, &info, target)?;
     refuse_same(source, &target)?;
-    let directory = info.attributes.is_directory();
-    let report = report_on(reporter, source);
-    if directory && has_children(source) {
-        report.loss(LossKind::Content, "this version copies a directory without what is in it");
+    let is_link = source.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir());
+    if info.attributes.is_directory() && !is_link {
+        drop(from);
+        return tree(source, &target, what, reporter);
     }
-    let to = if directory && fs::symlink_metadata(&target).is_ok_and(|metadata| metadata.is_dir()) {
-        place::in_place(&target)?
-    } else {
-        place::stage(&target, directory)?
-    };
+    let report = report_on(reporter, source);
+    if what.dry_run {
+        return Ok(Some(format!("{} would be copied to {}", source.display(), target.display())));
+    }
+    let to = place::stage(&target, info.attributes.is_directory())?;
     ntbak::copy(&*from, to, &report).map_err(|error| error.at_path(&target))?;
     Ok(Some(format!("{} copied to {}", source.display(), target.display())))
+}
+
+/// A directory with all that is in it.
+fn tree(source: &Path, target: &Path, what: &What, reporter: &Reporter) -> Done {
+    let select = what.selection.select(&[])?;
+    if let (Ok(from), Some(to)) = (source.canonicalize(), above(target))
+        && to.starts_with(&from)
+    {
+        let (source, target) = (source.display(), target.display());
+        return Err(Failure::Usage(format!(
+            "{target} is in {source}: a directory cannot be copied into itself"
+        )));
+    }
+    let mut tree = many::host(&[source.to_owned()])?;
+    let counts = restore::into(&mut tree, target, what, &select, reporter)?;
+    let done = if what.dry_run { "would be copied" } else { "copied" };
+    Ok(Some(format!("{} {done} to {}: {}", source.display(), target.display(), many::summary(&counts))))
+}
+
+/// Where a path really is, as far as it is there.
+fn above(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    path.ancestors().find_map(|above| above.canonicalize().ok())
 }
 
 /// A directory that is there takes the source under its own name: the true one, where it has another in its place.
@@ -61,10 +86,4 @@ fn refuse_same(source: &Path, target: &Path) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
-}
-
-fn has_children(directory: &Path) -> bool {
-    fs::read_dir(directory).is_ok_and(|mut entries| {
-        entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != ntbak_wire::side::DIRECTORY))
-    })
 }

@@ -17,6 +17,9 @@ use crate::output::Output;
 use crate::report::Reporter;
 
 pub(crate) fn run(location: &Path, as_json: bool, reporter: &Reporter) -> Done {
+    if crate::many::is_archive(location) {
+        return crate::commands::verify::describe(location, as_json, reporter);
+    }
     let place = Place::of(location)?;
     let source = place::open(location)?;
     source.remarks(Facet::BackupStream, &report_on(reporter, location))?;

@@ -11,14 +11,19 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::report::Reporter;
 
+mod backup;
 mod cat;
 mod copy;
+mod diff;
 mod efs;
 mod info;
+mod list;
+mod restore;
 mod stream_extract;
 mod stream_list;
 mod stream_read;
 mod stream_write;
+mod verify;
 
 pub(crate) use efs::EfsCommand;
 
@@ -48,9 +53,28 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
         Command::Stream(StreamCommand::Extract { file, what, output }) => {
             stream_extract::run(file.as_deref(), &what, output.as_deref())
         }
-        Command::Copy { source, target } => copy::run(&source, &target, report),
+        Command::Backup { sources, output, zstd, selection, dry_run } => {
+            backup::run(&sources, &output, zstd, &selection, dry_run, report)
+        }
+        Command::Restore { archive, target, paths, overwrite, selection, dry_run } => {
+            let what = restore::What { paths, selection, overwrite: overwrite.into(), dry_run };
+            restore::run(&archive, &target, &what, report)
+        }
+        Command::Copy { source, target, overwrite, selection, dry_run } => {
+            let what = restore::What { paths: vec![], selection, overwrite: overwrite.into(), dry_run };
+            copy::run(&source, &target, &what, report)
+        }
+        Command::List { location, paths, streams, hash, json, selection } => {
+            let form = list::Form { streams: streams || args.common.verbose, hash, json };
+            list::run(&location, &paths, &form, &selection, report)
+        }
+        Command::Verify { archive, against, json } => {
+            return verify::run(&archive, against.as_deref(), json, reporter);
+        }
+        Command::Diff { a, b, json, selection } => return diff::run(&a, &b, json, &selection, reporter),
+        Command::Cat { location, path: None } => cat::run(&location, report),
+        Command::Cat { location, path: Some(path) } => cat::from_archive(&location, &path, report),
         Command::Efs(command) => efs::run(command, report),
-        Command::Cat { location } => cat::run(&location, report),
         Command::Info { location, json } => info::run(&location, json, report),
         Command::Completions { shell } => completions(shell),
         Command::Man => man(),

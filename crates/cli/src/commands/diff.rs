@@ -1,0 +1,37 @@
+//! `ntbak diff`: what is different between two directories or archives.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::compare::{compare, describe};
+use crate::failure::{Failure, complain};
+use crate::many::Many;
+use crate::output::Output;
+use crate::report::Reporter;
+use crate::selection::Selection;
+
+pub(crate) fn run(
+    a: &Path,
+    b: &Path,
+    json: bool,
+    selection: &Selection,
+    reporter: Reporter,
+) -> Result<ExitCode, Failure> {
+    let select = selection.select(&[])?;
+    let (mut many_a, mut many_b) = (Many::open(a)?, Many::open(b)?);
+    let one = describe(&mut many_a, &select, &reporter)?;
+    let other = describe(&mut many_b, &select, &reporter)?;
+    let mut output = Output::open(None)?;
+    let count = compare(&one, &other, &mut |difference| {
+        let line = if json { format!("{}\n", difference.json()) } else { difference.text() };
+        output.write(line.as_bytes())
+    })?;
+    output.finish()?;
+    let whole = many_a.is_complete() && many_b.is_complete();
+    let finished = reporter.finish(None)?;
+    if count > 0 {
+        complain(format_args!("{count} differences between A = {} and B = {}", a.display(), b.display()));
+        return Ok(ExitCode::from(1));
+    }
+    Ok(if whole { finished } else { ExitCode::from(3) })
+}

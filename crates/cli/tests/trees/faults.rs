@@ -1,0 +1,138 @@
+//! Runs that end early, disks that are full, archives that are damaged.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::common::run::{args, command, ntbak};
+use crate::common::{Chance, output};
+
+fn many(root: &Path) {
+    let mut chance = Chance::new(7);
+    for directory in 0..8 {
+        let path = root.join(format!("d{directory}/sub"));
+        fs::create_dir_all(&path).unwrap();
+        for file in 0..40 {
+            let size = chance.below(30_000);
+            fs::write(path.join(format!("f{file}")), chance.bytes(size)).unwrap();
+        }
+    }
+}
+
+fn temporaries(root: &Path) -> String {
+    let found = output("find", [root.to_str().unwrap(), "-name", ".ntbak-*.part"]);
+    String::from_utf8(found).unwrap()
+}
+
+#[test]
+fn a_restore_that_is_killed_leaves_no_half_file_and_can_be_run_again() {
+    let dir = TempDir::new().unwrap();
+    let (from, to, archive) = (dir.path().join("from"), dir.path().join("to"), dir.path().join("a.tar"));
+    many(&from);
+    ntbak(args!["backup", &from, "-o", &archive]).expect(0);
+    let mut chance = Chance::new(11);
+    let mut killed = 0;
+    for _ in 0..12 {
+        let mut child =
+            command().args(args!["restore", &archive, &to, "-q"]).stdin(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(chance.number() % 400));
+        killed += u32::from(child.try_wait().unwrap().is_none());
+        let _ = child.kill();
+        child.wait().unwrap();
+        // What has its name is whole.
+        let found = output(
+            "find",
+            [dir.path().to_str().unwrap(), "-path", "*/to/*/f*", "-type", "f", "-not", "-path", "*.ntbak*"],
+        );
+        for path in String::from_utf8(found).unwrap().lines() {
+            let original = path.replacen("/to/", "/from/", 1);
+            assert!(fs::read(path).unwrap() == fs::read(original).unwrap(), "{path}");
+        }
+    }
+    assert!(killed > 0, "every run came to its end before it was killed");
+    ntbak(args!["restore", &archive, &to]).expect(0).lost_only(&[]);
+    ntbak(args!["diff", &from, &to]).expect(0);
+    assert_eq!(temporaries(&to), "");
+}
+
+#[test]
+fn a_full_disk_ends_the_restore_and_leaves_no_half_file() {
+    if !rustix::process::geteuid().is_root() {
+        assert!(
+            std::env::var_os("NTBAK_REQUIRE_ALL").is_none(),
+            "NTBAK_REQUIRE_ALL is set, but only root mounts"
+        );
+        eprintln!("skipped: only root mounts a small file system");
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (from, small, archive) =
+        (dir.path().join("from"), dir.path().join("small"), dir.path().join("a.tar"));
+    many(&from);
+    fs::create_dir(&small).unwrap();
+    ntbak(args!["backup", &from, "-o", &archive]).expect(0);
+    let mount =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(&small).status().unwrap();
+    assert!(mount.success());
+    let ran = ntbak(args!["restore", &archive, small.join("to")]);
+    let left = temporaries(&small);
+    let partial = ntbak(args!["backup", &from, "-o", small.join("b.tar")]);
+    let archives = small.join("b.tar").exists();
+    output("umount", [&small]);
+    assert_eq!((ran.code, left.as_str()), (1, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("No space left"), "{}", ran.stderr);
+    assert_eq!((partial.code, archives), (1, false), "{}", partial.stderr);
+}
+
+#[test]
+fn damage_anywhere_is_found() {
+    let dir = TempDir::new().unwrap();
+    let (from, archive, broken) =
+        (dir.path().join("from"), dir.path().join("a.tar"), dir.path().join("b.tar"));
+    fs::create_dir_all(from.join("d")).unwrap();
+    for (name, size) in [("a", 1000), ("d/b", 70_000), ("d/c", 0)] {
+        fs::write(from.join(name), Chance::new(3).bytes(size)).unwrap();
+    }
+    ntbak(args!["backup", &from, "-o", &archive]).expect(0);
+    let whole = fs::read(&archive).unwrap();
+    let mut chance = Chance::new(5);
+    for _ in 0..60 {
+        let mut bytes = whole.clone();
+        let at = chance.below(bytes.len());
+        bytes[at] ^= 1 << chance.below(8);
+        fs::write(&broken, bytes).unwrap();
+        ntbak(args!["verify", &broken]).expect(1);
+    }
+    for cut in [0, 1, 600, whole.len() / 2, whole.len() - 600] {
+        fs::write(&broken, &whole[..cut]).unwrap();
+        ntbak(args!["verify", &broken]).expect(1);
+    }
+    fs::write(&broken, &whole[..whole.len() / 2]).unwrap();
+    let restored = ntbak(args!["restore", &broken, dir.path().join("to")]).expect(3);
+    assert!(restored.lost().contains("archive"), "{:?}", restored.lost());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_loss_and_the_others_go_on() {
+    let dir = TempDir::new().unwrap();
+    let (from, archive) = (dir.path().join("from"), dir.path().join("a.tar"));
+    fs::create_dir(&from).unwrap();
+    fs::write(from.join("good"), "good").unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        from.join("fifo"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    ntbak(args!["backup", &from, "-o", &archive]).expect(3).lost_only(&["content"]);
+    ntbak(args!["backup", &from, "-o", &archive, "--allow-loss", "content"]).expect(0);
+    assert_eq!(ntbak(args!["cat", &archive, "good"]).expect(0).stdout, b"good");
+    let info = ntbak(args!["info", &archive, "--json"]).expect(0).stdout;
+    let info: serde_json::Value = serde_json::from_slice(&info).unwrap();
+    assert_eq!((&info["losses"], &info["complete"]), (&1.into(), &true.into()));
+}
