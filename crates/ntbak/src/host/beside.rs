@@ -248,7 +248,9 @@ impl Beside {
     pub(crate) fn true_name<'a>(&'a self, spot: &'a Spot) -> &'a [u8] {
         let told = self.head().and_then(|head| head.true_name.as_deref());
         // Only the name of which this one was made: a side file must not choose where a copy goes.
-        let told = told.filter(|told| escape::is_escaped(told, &spot.name));
+        // A directory may have been opened from within.
+        let here = if spot.name == "." { spot.path.file_name() } else { Some(spot.name.as_os_str()) };
+        let told = told.filter(|told| here.is_some_and(|here| escape::is_escaped(told, here)));
         told.unwrap_or(spot.name.as_bytes())
     }
 }
