@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ntbak_wire::{Win32Error, side};
+use ntbak_wire::Win32Error;
 use rustix::fs::{Mode, OFlags};
 
 use crate::capability::Capabilities;
@@ -83,7 +83,7 @@ pub fn open(path: &Path) -> Result<Box<dyn FileSource>> {
 /// The directory is not there or cannot be written.
 pub fn stage(path: &Path, directory: bool) -> Result<Box<dyn FileSink>> {
     let spot = Spot::of(path)?;
-    if path.parent().and_then(Path::file_name).is_some_and(|name| name == side::DIRECTORY) {
+    if spot.is_among_side_files() {
         let why = "side files have this directory for themselves";
         return Err(Error::new(Win32Error::ACCESS_DENIED, why).at_path(path));
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use ntbak_wire::FileTime;
+use ntbak_wire::{FileTime, side};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, StatxFlags, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
@@ -150,6 +150,13 @@ impl Spot {
         let dir = rustix::fs::openat(CWD, parent, flags, Mode::empty())
             .map_err(|error| Error::io("opening the directory", error).at_path(parent))?;
         Ok(Self { dir, name, path: path.to_owned() })
+    }
+
+    /// Whether its directory is one of side files, by whatever path it was reached.
+    pub(crate) fn is_among_side_files(&self) -> bool {
+        let real = std::fs::read_link(format!("/proc/self/fd/{}", self.dir.as_raw_fd()));
+        let below = |path: &Path| path.components().any(|part| part.as_os_str() == side::DIRECTORY);
+        real.map_or_else(|_| below(&self.path), |real| below(&real))
     }
 
     pub(crate) fn try_clone(&self) -> Result<Self> {

@@ -3,10 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 use ntbak_wire::Win32Error;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -74,13 +73,13 @@ impl Stage {
     }
 
     /// Puts a hard link to `target` in the place of the new file.
-    pub(crate) fn replace_by_link(&mut self, target: &Path) -> Result<()> {
+    pub(crate) fn replace_by_link(&mut self, target: &Spot) -> Result<()> {
         if self.directory {
             return Err(Error::new(Win32Error::ACCESS_DENIED, "a directory cannot be a hard link"));
         }
         let linked = temporary_name();
-        rustix::fs::linkat(CWD, target, &self.spot.dir, &linked, AtFlags::empty())
-            .map_err(|error| Error::io(format!("making a hard link to {}", target.display()), error))?;
+        rustix::fs::linkat(&target.dir, &target.name, &self.spot.dir, &linked, AtFlags::empty())
+            .map_err(|error| Error::io(format!("making a hard link to {}", target.path.display()), error))?;
         self.held = None;
         let before = self.temporary.replace(linked);
         if let Some(before) = before {
@@ -170,7 +169,7 @@ pub(crate) fn is_temporary(name: &OsStr) -> bool {
 }
 
 /// Puts a hard link to `target` in the place of the file at `spot`, at once.
-pub(crate) fn link_over(spot: &Spot, target: &Path) -> Result<()> {
+pub(crate) fn link_over(spot: &Spot, target: &Spot) -> Result<()> {
     let mut stage = Stage::new(spot.try_clone()?, false, Mode::RUSR | Mode::WUSR)?;
     stage.replace_by_link(target)?;
     stage.publish()

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use ntbak_wire::Win32Error;
 use ntbak_wire::record::StreamHead;
-use ntbak_wire::{Win32Error, side};
 use rustix::fs::OFlags;
 
 use crate::error::{Error, Result};
@@ -61,13 +61,14 @@ impl Target {
 
     /// Puts a hard link to `existing` in the place of the file: at once, or when it is published.
     pub(crate) fn link(&mut self, existing: &Path) -> Result<()> {
-        if existing.components().any(|part| part.as_os_str() == side::DIRECTORY) {
+        let existing = Spot::of(existing)?;
+        if existing.is_among_side_files() {
             let why = "a link must not lead to a side file";
-            return Err(Error::new(Win32Error::ACCESS_DENIED, why).at_path(existing));
+            return Err(Error::new(Win32Error::ACCESS_DENIED, why).at_path(&existing.path));
         }
         match self {
-            Self::Staged(stage) => stage.replace_by_link(existing),
-            Self::InPlace(spot) => stage::link_over(spot, existing),
+            Self::Staged(stage) => stage.replace_by_link(&existing),
+            Self::InPlace(spot) => stage::link_over(spot, &existing),
         }
     }
 
