@@ -326,10 +326,10 @@ impl DirectorySink {
             .collect();
         let rest = !self.small.is_empty() || !self.streams.is_empty() || !kept.is_empty();
         let needed = head.has_facts() || rest;
-        head.mark = attributes.mark(needed);
         // The side file of an old file of this name must not go before that does.
         let waits = self.target.is_staged() && (!self.directory || self.is_symlink);
         if !needed {
+            attributes.mark(false);
             if waits {
                 self.settle = Some(Settle { dir, pending: None, name });
                 return Ok(());
@@ -347,6 +347,8 @@ impl DirectorySink {
             }
             writer => writer?,
         };
+        // Not before there is a side file: the mark alone says that one was lost.
+        head.mark = attributes.mark(true);
         writer.append(&encode_head(&mut head)?)?;
         for kind in [SmallKind::Security, SmallKind::Ea, SmallKind::Reparse] {
             writer.append_small(kind, self.small.get(&kind))?;
