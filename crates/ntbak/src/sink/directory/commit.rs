@@ -127,6 +127,10 @@ impl DirectorySink {
         // A new file was nobody else's business until here. Set-id bits are privileges of the place that they come from:
         // the side file keeps them. So it does where a file system has no modes.
         let mode = wanted.mode & 0o1777;
+        if self.info.as_ref().is_some_and(|info| info.unix_mode.is_some()) {
+            // The directory may have given the new file one, and others access with the mode. That of the source comes next.
+            let _ = node.remove_xattr(POSIX_ACL);
+        }
         if !self.is_symlink && mode != look()?.mode {
             let _ = node.set_mode(mode);
         }
@@ -143,11 +147,6 @@ impl DirectorySink {
     /// else; the side file keeps them.
     fn set_linux_attributes(&mut self, node: &Node) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut attributes = std::mem::take(&mut self.linux_attributes);
-        let has_acl = attributes.iter().any(|(name, _)| name == POSIX_ACL.as_bytes());
-        if self.info.as_ref().is_some_and(|info| info.unix_mode.is_some()) && !has_acl {
-            // The directory may have given the new file one, and others access with it.
-            let _ = node.remove_xattr(POSIX_ACL);
-        }
         attributes.retain(|(name, value)| {
             let user = name.starts_with(b"user.") && !OWN_NAMES.iter().any(|own| own.as_bytes() == name);
             let harmless = user || name.starts_with(b"system.posix_acl_");
