@@ -71,8 +71,13 @@ impl Beside {
 
     /// What there is beside the side file.
     pub(crate) fn read(side: Option<SideFile>, node: &Node, spot: &Spot, stat: &Stat) -> Result<Self> {
-        let samba = Dialect::read(node)?;
+        let mut samba = Dialect::read(node)?;
         let (side, odd_side) = Self::bind(side, samba.mark, node, spot, stat)?;
+        if let (false, Some(side)) = (samba.eas.is_empty(), &side)
+            && let Some(told) = side.small(SmallKind::Ea)?
+        {
+            samba.fit_eas(&told);
+        }
         let depot = if samba.has_depot { Some(Depot::open(node, spot, stat)?) } else { None };
         let (depot, lost_depot) = match depot {
             None => (None, None),

@@ -209,6 +209,21 @@ impl Dialect {
         Ok(())
     }
 
+    /// Leaves the EAs that fit into no list with `told`, those that are kept elsewhere, to Linux.
+    pub(crate) fn fit_eas(&mut self, told: &[u8]) {
+        let len = |ea: &Ea<'_>| ENTRY + ea.name.len() + ea.value.len();
+        // A damaged list is an error when it is asked for.
+        let told = ea::parse_full(told).map(|told| told.to_vec()).unwrap_or_default();
+        let told = told.iter().filter(|told| !self.eas.iter().any(|ea| ea.name == told.name));
+        let mut room = (SmallKind::Ea.max_len() as usize).saturating_sub(told.map(len).sum());
+        let prefix = self.own.map_or(samba::USER, |own| own.ea_prefix);
+        let fits = |ea: &Ea<'_>| room.checked_sub(len(ea)).map(|left| room = left).is_some();
+        let (fit, rest) = std::mem::take(&mut self.eas).into_iter().partition::<Vec<_>, _>(fits);
+        self.eas = fit;
+        let names = rest.iter().map(|ea| OsString::from_vec([prefix.as_bytes(), &ea.name].concat()));
+        self.foreign.extend(names);
+    }
+
     /// The extended attributes as a list. `order` says what attributes do not: order and flags, and which entries there
     /// were when it was written; `told` are those that are kept elsewhere. Where both have one, the attribute is newer.
     pub(crate) fn ea_list(&self, order: &[(u8, Vec<u8>)], told: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
