@@ -190,9 +190,7 @@ impl Dialect {
         let held: usize = self.eas.iter().map(len).sum();
         let fits = ENTRY + name.len() + value.len() + held <= SmallKind::Ea.max_len() as usize;
         let known = self.eas.iter().any(|ea| ea.name.eq_ignore_ascii_case(name));
-        let lengths =
-            (1..=ea::MAX_NAME).contains(&name.len()) && (1..=usize::from(u16::MAX)).contains(&value.len());
-        lengths && fits && !known && !samba::is_private(name)
+        can_be_ea(name, value) && fits && !known
     }
 
     fn take_stream(&mut self, node: &Node, attribute: &OsStr) -> std::result::Result<(), String> {
@@ -286,6 +284,21 @@ const ENTRY: usize = 8 + 1 + 3;
 /// Attributes of the `user` namespace that mean something to ntbak and smbd, so that no copy takes them as they are.
 pub(crate) const OWN_NAMES: [&str; 6] =
     [dosattrib::NAME, ntacl::USER_NAME, samba::REPARSE, EFS_INFO, side::MARK, streams_depot::MARK];
+
+/// Whether an attribute of the `user` namespace is neither a stream nor an EA, whatever else the file has.
+pub(crate) fn is_foreign(name: &[u8], value: &[u8]) -> bool {
+    let own =
+        OWN_NAMES.iter().any(|own| own.as_bytes() == name) || name.starts_with(stream::PREFIX.as_bytes());
+    let bare = name.strip_prefix(samba::USER.as_bytes());
+    bare.is_some_and(|bare| !own && !can_be_ea(bare, value))
+}
+
+/// Whether Windows could have an EA of this name and value.
+fn can_be_ea(name: &[u8], value: &[u8]) -> bool {
+    let lengths =
+        (1..=ea::MAX_NAME).contains(&name.len()) && (1..=usize::from(u16::MAX)).contains(&value.len());
+    lengths && !samba::is_private(name)
+}
 
 /// Attributes by which the kernel and its security modules do their own work.
 const KERNEL: [&str; 3] = ["security.selinux", "security.ima", "security.evm"];

@@ -26,7 +26,7 @@ use crate::host::beside::Beside;
 use crate::host::holes;
 use crate::host::linux::LinuxKind;
 use crate::host::node::Node;
-use crate::host::samba::OWN_NAMES;
+use crate::host::samba::is_foreign;
 use crate::host::samba_writer::DialectWriter;
 use crate::host::side::{Settle, SideFile, remove};
 use crate::host::side_writer::SideWriter;
@@ -143,13 +143,12 @@ impl DirectorySink {
     }
 
     /// Sets those that anybody may set on a file of theirs: POSIX ACLs, which name users as the owner does, and `user`
-    /// attributes. The others (file capabilities, `trusted` attributes) would give privileges here, or mean something
-    /// else; the side file keeps them.
+    /// attributes that mean nothing to a reader. The others (file capabilities, `trusted` attributes, another spelling of
+    /// a stream's name) would give privileges here, or mean something else; the side file keeps them.
     fn set_linux_attributes(&mut self, node: &Node) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut attributes = std::mem::take(&mut self.linux_attributes);
         attributes.retain(|(name, value)| {
-            let user = name.starts_with(b"user.") && !OWN_NAMES.iter().any(|own| own.as_bytes() == name);
-            let harmless = user || name.starts_with(b"system.posix_acl_");
+            let harmless = name.starts_with(b"system.posix_acl_") || is_foreign(name, value);
             !harmless || node.set_xattr(OsStr::from_bytes(name), value).is_err()
         });
         attributes
