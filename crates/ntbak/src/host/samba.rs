@@ -63,14 +63,21 @@ pub(crate) struct AttributeStream {
 impl Dialect {
     /// Reads what there is; a file system without extended attributes has nothing.
     pub(crate) fn read(node: &Node) -> Result<Self> {
+        let mut unreadable = Vec::new();
         let mut names = match node.xattr_names() {
             Ok(names) => names,
+            Err(Errno::TOOBIG) => {
+                let why = "it has more names of attributes than the kernel lists (64 KiB)";
+                unreadable.push(("user.*".into(), why.to_owned()));
+                let is_there = |name: &&&str| node.xattr(**name).is_ok_and(|value| value.is_some());
+                std::iter::once(&ntacl::NAME).chain(&OWN_NAMES).filter(is_there).map(OsString::from).collect()
+            }
             Err(Errno::OPNOTSUPP | Errno::PERM | Errno::NOSYS | Errno::ACCESS) => return Ok(Self::default()),
             Err(error) => return Err(Error::io("listing the extended attributes", error)),
         };
         // File systems list them in the order of chance.
         names.sort();
-        let mut dialect = Self { own: LinuxKind::of(node).own(), ..Self::default() };
+        let mut dialect = Self { own: LinuxKind::of(node).own(), unreadable, ..Self::default() };
         if let Some(own) = dialect.own {
             dialect.take_own(node, &own, names);
             return Ok(dialect);
@@ -298,6 +305,32 @@ fn can_be_ea(name: &[u8], value: &[u8]) -> bool {
     let lengths =
         (1..=ea::MAX_NAME).contains(&name.len()) && (1..=usize::from(u16::MAX)).contains(&value.len());
     lengths && !samba::is_private(name)
+}
+
+/// How much room there is for names of attributes: the kernel lists no more than 64 KiB of them, and a file that has more
+/// cannot be read any more.
+#[derive(Debug)]
+pub(crate) struct NameRoom {
+    there: HashSet<OsString>,
+    left: usize,
+}
+
+impl NameRoom {
+    /// The room on a file up to `most` bytes of names.
+    pub(crate) fn of(node: &Node, most: usize) -> Self {
+        let there: HashSet<_> = node.xattr_names().unwrap_or_default().into_iter().collect();
+        let used = there.iter().map(|name| name.len() + 1).sum();
+        Self { there, left: most.saturating_sub(used) }
+    }
+
+    /// Takes room for this name; whether there was any.
+    pub(crate) fn take(&mut self, name: &[u8]) -> bool {
+        if self.there.contains(OsStr::from_bytes(name)) {
+            return true;
+        }
+        let left = self.left.checked_sub(name.len() + 1);
+        left.map(|left| self.left = left).is_some()
+    }
 }
 
 /// Attributes by which the kernel and its security modules do their own work.

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::host::node::{MAX_XATTR, Node};
-use crate::host::samba::{Dialect, EFS_INFO};
+use crate::host::samba::{Dialect, EFS_INFO, NameRoom};
 use crate::memory::StreamKey;
 
 /// The most bytes of a name, namespace included.
@@ -26,10 +26,15 @@ const MAX_XATTR_NAME: usize = 255;
 /// The largest stream that fits into one attribute, with the byte behind it.
 pub(crate) const MAX_STREAM: usize = MAX_XATTR - 1;
 
+/// Bytes of names up to which a file gets streams and EAs as attributes: half of what the kernel lists, so that others
+/// have room, too.
+pub(crate) const MAX_NAMES: usize = 32_768;
+
 /// Writes the attributes of one file.
 #[derive(Debug)]
 pub(crate) struct DialectWriter<'a> {
     node: &'a Node,
+    room: NameRoom,
     /// What the file has had.
     before: &'a Dialect,
     written: BTreeSet<OsString>,
@@ -49,7 +54,8 @@ pub(crate) struct WrittenEas {
 impl<'a> DialectWriter<'a> {
     /// A writer for the file `node`, which has had `before`.
     pub(crate) fn new(node: &'a Node, before: &'a Dialect) -> Self {
-        Self { node, before, written: BTreeSet::new(), stale: BTreeSet::new() }
+        let room = NameRoom::of(node, MAX_NAMES);
+        Self { node, room, before, written: BTreeSet::new(), stale: BTreeSet::new() }
     }
 
     /// Sets one attribute; whether the file system took it.
@@ -59,6 +65,11 @@ impl<'a> DialectWriter<'a> {
             self.written.insert(name.to_owned());
         }
         taken
+    }
+
+    /// Sets one whose name is the user's, of whom there may be very many.
+    fn set_named(&mut self, name: &OsStr, value: &[u8]) -> bool {
+        self.room.take(name.as_bytes()) && self.set(name, value)
     }
 
     /// Whether the file system has facts of Windows itself.
@@ -141,7 +152,7 @@ impl<'a> DialectWriter<'a> {
         let mut rest = Vec::new();
         for ea in &list {
             let free = self.may_be_set(&ea.name) && !here.eas.iter().any(|other| other.name == ea.name);
-            if free && !ea.name.is_empty() && self.set(&attribute(&ea.name), &ea.value) {
+            if free && !ea.name.is_empty() && self.set_named(&attribute(&ea.name), &ea.value) {
                 here.eas.push(Ea::new(0, ea.name.clone(), ea.value.clone()).into_owned());
             } else {
                 rest.push(ea.clone());
@@ -177,7 +188,7 @@ impl<'a> DialectWriter<'a> {
         known
             && !self.has_own()
             && content.len() <= MAX_STREAM
-            && self.set(OsStr::from_bytes(&attribute), &stream::build(content))
+            && self.set_named(OsStr::from_bytes(&attribute), &stream::build(content))
     }
 
     /// The stream with this key is elsewhere, or no more.

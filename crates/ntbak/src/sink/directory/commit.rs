@@ -26,8 +26,8 @@ use crate::host::beside::Beside;
 use crate::host::holes;
 use crate::host::linux::LinuxKind;
 use crate::host::node::Node;
-use crate::host::samba::is_foreign;
-use crate::host::samba_writer::DialectWriter;
+use crate::host::samba::{NameRoom, is_foreign};
+use crate::host::samba_writer::{DialectWriter, MAX_NAMES};
 use crate::host::side::{Settle, SideFile, remove};
 use crate::host::side_writer::SideWriter;
 use crate::host::target::Target;
@@ -36,6 +36,9 @@ use crate::report::{FileReport, LossKind};
 use crate::source::{modified, size};
 
 const POSIX_ACL: &str = "system.posix_acl_access";
+
+/// Bytes of names up to which a file gets attributes of Linux: then its streams and EAs have as many again.
+const MAX_LINUX_NAMES: usize = MAX_NAMES / 2;
 
 impl DirectorySink {
     /// Everything but the name of a staged file.
@@ -147,9 +150,10 @@ impl DirectorySink {
     /// a stream's name) would give privileges here, or mean something else; the side file keeps them.
     fn set_linux_attributes(&mut self, node: &Node) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut attributes = std::mem::take(&mut self.linux_attributes);
+        let mut room = NameRoom::of(node, MAX_LINUX_NAMES);
         attributes.retain(|(name, value)| {
             let harmless = name.starts_with(b"system.posix_acl_") || is_foreign(name, value);
-            !harmless || node.set_xattr(OsStr::from_bytes(name), value).is_err()
+            !(harmless && room.take(name) && node.set_xattr(OsStr::from_bytes(name), value).is_ok())
         });
         attributes
     }

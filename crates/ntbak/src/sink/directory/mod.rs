@@ -37,7 +37,7 @@ mod faults;
 
 use efs::Efs;
 
-/// Bytes of Linux' own extended attributes that one file may have.
+/// Bytes of Linux' own extended attributes, names and values, that one file may have.
 const MAX_LINUX_ATTRIBUTES: usize = 512 << 10;
 
 /// Writes a file or directory on a Linux file system, with a side file for what that has no place for.
@@ -56,6 +56,8 @@ pub struct DirectorySink {
     has_holes: bool,
     small: BTreeMap<SmallKind, Vec<u8>>,
     linux_attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Bytes of all of them.
+    linux_held: usize,
     efs: Efs,
     /// The name that the file was to have, when its directory cannot hold that.
     true_name: Option<Vec<u8>>,
@@ -132,6 +134,7 @@ impl DirectorySink {
             has_holes: false,
             small: BTreeMap::new(),
             linux_attributes: Vec::new(),
+            linux_held: 0,
             efs: Efs::default(),
             true_name: None,
             streams: StreamSpool::default(),
@@ -200,12 +203,13 @@ impl DirectorySink {
     }
 
     fn put_linux_attribute(&mut self, name: &[u8], value: &[u8], report: &FileReport<'_>) {
-        let held: usize = self.linux_attributes.iter().map(|(_, value)| value.len()).sum();
-        if held + value.len() > MAX_LINUX_ATTRIBUTES {
+        let len = name.len() + value.len();
+        if self.linux_held + len > MAX_LINUX_ATTRIBUTES {
             let why = format!("{}: more than 512 KiB of them in one file", name.escape_ascii());
             report.loss(LossKind::LinuxAttribute, why);
             return;
         }
+        self.linux_held += len;
         self.linux_attributes.push((name.to_vec(), value.to_vec()));
     }
 }
