@@ -25,6 +25,10 @@ mod corners;
 mod helpers;
 #[path = "directory/linux.rs"]
 mod linux;
+#[path = "directory/review.rs"]
+mod review;
+#[path = "directory/review_attributes.rs"]
+mod review_attributes;
 
 use helpers::*;
 

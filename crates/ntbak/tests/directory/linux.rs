@@ -13,10 +13,10 @@ use tempfile::tempdir;
 use crate::helpers::*;
 
 /// Mode, owner, and names and values of attributes.
-type Linux = (Option<u32>, Option<(u32, u32)>, Vec<(Vec<u8>, Vec<u8>)>);
+pub(crate) type Linux = (Option<u32>, Option<(u32, u32)>, Vec<(Vec<u8>, Vec<u8>)>);
 
 /// What a copy carries of them.
-fn linux(path: &Path) -> Linux {
+pub(crate) fn linux(path: &Path) -> Linux {
     let source = place::open(path).unwrap();
     let info = source.info().unwrap();
     let mut attributes = Vec::new();
@@ -27,16 +27,16 @@ fn linux(path: &Path) -> Linux {
     (info.unix_mode, info.unix_owner, attributes)
 }
 
-fn set(path: &Path, name: &str, value: &[u8]) {
+pub(crate) fn set(path: &Path, name: &str, value: &[u8]) {
     rustix::fs::lsetxattr(path, name, value, XattrFlags::empty()).unwrap();
 }
 
-fn has(path: &Path, name: &str) -> bool {
+pub(crate) fn has(path: &Path, name: &str) -> bool {
     rustix::fs::lgetxattr(path, name, &mut [0; 4096][..]).is_ok()
 }
 
 /// POSIX ACL: version 2; user::rw-, user 1000 rw-, group::r--, mask::rw-, other::---.
-fn posix_acl() -> Vec<u8> {
+pub(crate) fn posix_acl() -> Vec<u8> {
     let entries: [(u16, u16, u32); 5] =
         [(1, 6, u32::MAX), (2, 6, 1000), (4, 4, u32::MAX), (0x10, 6, u32::MAX), (0x20, 0, u32::MAX)];
     let mut acl = 2_u32.to_le_bytes().to_vec();
