@@ -68,7 +68,9 @@ pub(crate) fn is_archive(path: &Path) -> bool {
     }
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(512).read_to_end(&mut start));
-    read.is_ok() && matches!(ntbak_archive::kind(&start), Kind::Tar | Kind::Zstd)
+    // An archive without a file is zeros, but so is much else.
+    let zeros = start.iter().all(|byte| *byte == 0);
+    read.is_ok() && !zeros && matches!(ntbak_archive::kind(&start), Kind::Tar | Kind::Zstd)
 }
 
 /// Files and directories: what is in a single directory is at the root of the tree, all else under its own name.

@@ -60,8 +60,10 @@ pub struct HostSink {
     options: HostSinkOptions,
     root: OwnedFd,
     place: Place,
-    /// The target as the user named it.
+    /// The root as the user named it.
     shown: PathBuf,
+    /// The name of the target in the root, when it was not there at first.
+    below: Option<OsString>,
     descent: Descent<Level>,
     /// Directories that have got their facts in this run.
     restored: HashSet<Identity>,
@@ -81,41 +83,40 @@ struct Level {
 }
 
 impl HostSink {
-    /// The directory at `target`, made when it is not there; its parent must be.
+    /// The directory at `target`, made with the first file when it is not there; its parent must be.
     ///
     /// # Errors
     /// It cannot be made, or is no directory.
     pub fn open(target: &Path, options: HostSinkOptions) -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let open = || rustix::fs::openat(CWD, target, flags, Mode::empty());
-        let root = match open() {
+        let (shown, below, root) = match rustix::fs::openat(CWD, target, flags, Mode::empty()) {
+            // It is made like every other directory: beside its place.
             Err(Errno::NOENT) => {
-                std::fs::create_dir(target)
-                    .map_err(|error| Error::io("making the directory", error).at_path(target))?;
-                open()
+                let Spot { dir, name, .. } = Spot::of(target)?;
+                (target.parent().unwrap_or(Path::new("")), Some(name), Ok(dir))
             }
-            opened => opened,
+            opened => (target, None, opened),
         };
         let at_path = |error| Error::io("opening the directory", error).at_path(target);
         let root = root.map_err(at_path)?;
-        let inside = Spot {
-            dir: root.try_clone().map_err(|error| Error::io("opening it", error))?,
-            name: ".".into(),
-            path: target.to_owned(),
-        };
+        let dir = root.try_clone().map_err(|error| Error::io("opening the directory", error))?;
+        let inside = Spot { dir, name: ".".into(), path: shown.to_owned() };
         let place = Place::of_spot(&inside)?;
         let mut sink = Self {
             options,
             descent: Descent::new(inside.dir),
             root,
             place,
-            shown: target.to_owned(),
+            shown: shown.to_owned(),
+            below,
             restored: HashSet::new(),
             cleaned: HashSet::new(),
             root_saved: None,
             begun: None,
         };
-        sink.clean(identity(&sink.root).map_err(at_path)?);
+        if sink.below.is_none() {
+            sink.clean(identity(&sink.root).map_err(at_path)?);
+        }
         Ok(sink)
     }
 
@@ -269,6 +270,11 @@ impl HostSink {
     }
 }
 
+/// The names of a path, from the root on.
+fn names<'p>(below: Option<&'p OsStr>, path: &'p [u8]) -> Result<Vec<&'p OsStr>> {
+    Ok(below.into_iter().chain(components(path)?).collect())
+}
+
 fn remove_temporaries(dir: impl AsFd) {
     let Ok(entries) = entries(&dir) else { return };
     for entry in entries.flatten() {
@@ -323,7 +329,8 @@ impl TreeSink for HostSink {
     }
 
     fn begin(&mut self, path: &[u8], info: &FileInfo, report: &FileReport<'_>) -> Result<Begun<'_>> {
-        let names = components(path)?;
+        let below = self.below.clone();
+        let names = names(below.as_deref(), path)?;
         let Some((name, parents)) = names.split_last() else { return self.begin_root(info) };
         self.go_to(parents, report)?;
         let (place, _) = self.here()?;
@@ -370,7 +377,7 @@ impl TreeSink for HostSink {
         if !info.attributes.is_directory() {
             return Ok(());
         }
-        if path.is_empty() {
+        if path.is_empty() && self.below.is_none() {
             self.root_saved = Some(Saved::new(self.root.as_fd(), &self.place)?);
             return Ok(());
         }
@@ -385,7 +392,8 @@ impl TreeSink for HostSink {
     }
 
     fn link(&mut self, link: &LinkVisit<'_>, report: &FileReport<'_>) -> Result<bool> {
-        let (names, target) = (components(link.path)?, components(link.target)?);
+        let below = self.below.clone();
+        let (names, target) = (names(below.as_deref(), link.path)?, names(below.as_deref(), link.target)?);
         let (Some((name, parents)), Some((target, above))) = (names.split_last(), target.split_last()) else {
             return Err(Error::new(Win32Error::ACCESS_DENIED, "a directory cannot be a hard link"));
         };
