@@ -136,3 +136,42 @@ fn a_file_that_cannot_be_read_is_a_loss_and_the_others_go_on() {
     let info: serde_json::Value = serde_json::from_slice(&info).unwrap();
     assert_eq!((&info["losses"], &info["complete"]), (&1.into(), &true.into()));
 }
+
+#[test]
+fn directories_that_may_not_be_written_are_filled_and_closed_again() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let dir = TempDir::new().unwrap();
+    let (from, to, archive) = (dir.path().join("from"), dir.path().join("to"), dir.path().join("a.tar"));
+    fs::create_dir_all(from.join("closed/below")).unwrap();
+    fs::write(from.join("closed/below/f"), "x").unwrap();
+    let closed = fs::Permissions::from_mode(0o555);
+    fs::set_permissions(from.join("closed/below"), closed.clone()).unwrap();
+    fs::set_permissions(from.join("closed"), closed).unwrap();
+    let user = 65_534;
+    let as_user = |arguments: &[std::ffi::OsString]| {
+        if !rustix::process::geteuid().is_root() {
+            return ntbak(arguments).code;
+        }
+        let mut command = Command::new("setpriv");
+        let user = user.to_string();
+        command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
+        // Where the program itself lies may be closed to others.
+        let program = dir.path().join("ntbak");
+        fs::copy(env!("CARGO_BIN_EXE_ntbak"), &program).unwrap();
+        command.arg(program).args(arguments).status().unwrap().code().unwrap()
+    };
+    if rustix::process::geteuid().is_root() {
+        for path in ["", "from", "from/closed", "from/closed/below", "from/closed/below/f"] {
+            chown(dir.path().join(path), Some(user), Some(user)).unwrap();
+        }
+    }
+    assert_eq!(as_user(&args!["backup", &from, "-o", &archive]), 0);
+    for _ in 0..2 {
+        assert_eq!(as_user(&args!["restore", &archive, &to]), 0);
+        assert_eq!(as_user(&args!["diff", &from, &to]), 0);
+        assert_eq!(fs::metadata(to.join("closed")).unwrap().permissions().mode() & 0o777, 0o555);
+    }
+    for path in ["from/closed", "from/closed/below", "to/closed", "to/closed/below"] {
+        fs::set_permissions(dir.path().join(path), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}

@@ -49,6 +49,7 @@ impl DirectorySink {
         self.become_symlink(report)?;
         let node = self.target.node()?;
         let linux = self.set_linux_owner(&node)?;
+        let closed = self.open_up(&node)?;
         let linux_attributes = self.set_linux_attributes(&node);
         // Times before the side file, which remembers them. Its making changes those of a directory, so then once more.
         self.set_times(&node)?;
@@ -67,7 +68,26 @@ impl DirectorySink {
         if self.directory && !self.is_symlink {
             self.set_times(&node)?;
         }
-        Ok(())
+        match closed {
+            Some(mode) => self.set_mode(mode),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the owner write to a directory that may not be written, while its side file is made; answers its mode.
+    fn open_up(&self, node: &Node) -> Result<Option<Mode>> {
+        let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
+        let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
+        let root = rustix::process::geteuid().is_root();
+        if !self.directory || self.is_symlink || root || mode.contains(Mode::RWXU) {
+            return Ok(None);
+        }
+        self.set_mode(mode | Mode::RWXU).map(|()| Some(mode))
+    }
+
+    fn set_mode(&self, mode: Mode) -> Result<()> {
+        rustix::fs::chmodat(&self.target.spot().dir, self.target.name(), mode, AtFlags::empty())
+            .map_err(|error| Error::io("setting the mode", error))
     }
 
     fn refuse_directory_there(&self) -> Result<()> {
