@@ -76,6 +76,7 @@ fn any_info() -> impl Strategy<Value = FileInfo> {
                 link_count: 1,
                 case_sensitive,
                 unix_mode,
+                unix_owner: None,
             }
         },
     )

@@ -34,6 +34,27 @@ pub(crate) fn openssl(dir: &Path, arguments: &[&str]) -> Option<String> {
     Some(text)
 }
 
+/// What openssl makes of these bytes; `None`, and told, when it is not there.
+pub(crate) fn openssl_filter(arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+    use std::io::Write;
+    let mut child = match Command::new("openssl")
+        .args(arguments)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+    {
+        Ok(child) => child,
+        Err(_) => {
+            skipped("no openssl");
+            return None;
+        }
+    };
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "openssl {arguments:?}");
+    Some(output.stdout)
+}
+
 /// A key and certificate by openssl, `name.key` and `name.pem` in `dir`.
 pub(crate) fn openssl_identity(dir: &Path, name: &str, bits: u32) -> Option<()> {
     let (key, certificate) = (format!("{name}.key"), format!("{name}.pem"));

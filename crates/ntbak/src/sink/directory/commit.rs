@@ -69,25 +69,22 @@ impl DirectorySink {
             self.set_times(&node)?;
         }
         match closed {
-            Some(mode) => self.set_mode(mode),
+            Some(mode) => node.set_mode(mode).map_err(|error| Error::io("setting the mode", error)),
             None => Ok(()),
         }
     }
 
     /// Lets the owner write to a directory that may not be written, while its side file is made; answers its mode.
-    fn open_up(&self, node: &Node) -> Result<Option<Mode>> {
+    fn open_up(&self, node: &Node) -> Result<Option<u32>> {
+        const RWXU: u32 = 0o700;
         let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
-        let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
+        let mode = stat.st_mode & 0o7777;
         let root = rustix::process::geteuid().is_root();
-        if !self.directory || self.is_symlink || root || mode.contains(Mode::RWXU) {
+        if !self.directory || self.is_symlink || root || mode & RWXU == RWXU {
             return Ok(None);
         }
-        self.set_mode(mode | Mode::RWXU).map(|()| Some(mode))
-    }
-
-    fn set_mode(&self, mode: Mode) -> Result<()> {
-        rustix::fs::chmodat(&self.target.spot().dir, self.target.name(), mode, AtFlags::empty())
-            .map_err(|error| Error::io("setting the mode", error))
+        let opened = node.set_mode(mode | RWXU);
+        opened.map(|()| Some(mode)).map_err(|error| Error::io("setting the mode", error))
     }
 
     fn refuse_directory_there(&self) -> Result<()> {
