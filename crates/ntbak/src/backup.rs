@@ -201,14 +201,23 @@ impl<'s> FileRecords<'s> {
     pub fn new(source: &'s dyn FileSource, options: BackupOptions, report: FileReport<'s>) -> Result<Self> {
         let info = source.info()?;
         let encrypted = match info.attributes.contains(FileAttributes::ENCRYPTED) {
-            true => source.encrypted()?,
+            true => match source.encrypted() {
+                // A directory has more than its encryption, which is all that is lost here.
+                Err(error) if info.attributes.is_directory() => {
+                    report.loss(LossKind::Efs, error.reason());
+                    None
+                }
+                Ok(None) if info.attributes.is_directory() => {
+                    report.loss(LossKind::Efs, "the place does not give what EFS keeps of the directory");
+                    None
+                }
+                encrypted => encrypted?,
+            },
             false => None,
         };
+
         if encrypted.is_none() {
             refuse_encrypted(&info)?;
-            if info.attributes.contains(FileAttributes::ENCRYPTED) {
-                report.loss(LossKind::Efs, "the place does not give what EFS keeps of the directory");
-            }
         }
         let raw = encrypted.map(ExportReader::new).transpose()?;
         source.remarks(Facet::All, &report)?;

@@ -253,6 +253,8 @@ impl Server {
                 eas.get_mut(&current).unwrap().extend(bytes);
             }
         }
+        // By this the file's side file is found; to Samba it is an EA like any.
+        eas.remove("ntbak.side");
         eas
     }
 

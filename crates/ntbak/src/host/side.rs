@@ -39,7 +39,10 @@ pub(crate) fn open_directory(dir: impl AsFd, owner: Option<u32>) -> Result<SideD
         Ok(fd) => {
             let uid = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).map_or(None, |stat| Some(stat.st_uid));
             let side = uid(fd.as_fd());
-            let trusted = [uid(dir.as_fd()), Some(0), Some(rustix::process::geteuid().as_raw()), owner];
+            // Whose the directory above is, could have put another directory here.
+            let above = rustix::fs::statat(&dir, "..", AtFlags::empty()).ok().map(|stat| stat.st_uid);
+            let trusted =
+                [uid(dir.as_fd()), above, Some(0), Some(rustix::process::geteuid().as_raw()), owner];
             Ok(match side {
                 Some(uid) if !trusted.contains(&side) => SideDirectory::Theirs(fd, uid),
                 _ => SideDirectory::Ours(fd),
