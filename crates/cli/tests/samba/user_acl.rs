@@ -1,7 +1,6 @@
 //! Files that an ordinary user has restored, in a share with `acl_xattr:security_acl_name = user.NTACL`.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
