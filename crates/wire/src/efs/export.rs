@@ -13,7 +13,7 @@
 
 use std::collections::VecDeque;
 
-use super::segment::{CANONICAL_BLOCKS, SECTOR, SEGMENT_DATA};
+use super::segment::{CANONICAL_BLOCKS, CANONICAL_SEGMENT, SECTOR, SEGMENT_DATA};
 use super::{Encoder, FILE_HEADER, SEGMENT_HEADER, STREAM_HEADER, Segment, StreamHead, fault};
 use crate::error::Result;
 use crate::record::Extent;
@@ -85,6 +85,29 @@ impl Segments {
         let vdl = content.vdl.min(content.size);
         let cluster_shift = content.cluster_shift;
         Ok(Self { size: content.size, vdl, cluster_shift, sparse, extents: extents.into(), at: 0 })
+    }
+
+    /// Bytes of all segments, without making them: a hole may stand for any number.
+    fn encoded_len(&self) -> u64 {
+        let unit = 1_u64 << self.sparse.unwrap_or(SEGMENT_SHIFT);
+        let (valid, units) = (self.vdl.next_multiple_of(SECTOR), self.size.div_ceil(unit));
+        let mut packed = Packed { sparse: self.sparse.is_some(), ..Packed::default() };
+        let mut next = 0;
+        for extent in self.extents.iter().filter(|extent| extent.offset < valid) {
+            let begin = (extent.offset / unit).max(next);
+            let end = extent.end().min(valid).div_ceil(unit).min(units);
+            if begin >= end {
+                continue;
+            }
+            packed.put(begin - next, 0);
+            // The unit in which the valid data end has what there is of it.
+            let last = (valid - (end - 1) * unit).min(unit);
+            packed.put(end - begin - 1, unit);
+            packed.put(1, last);
+            next = end;
+        }
+        packed.put(units - next, 0);
+        packed.bytes
     }
 
     /// How many bytes of ciphertext the unit at `at` has.
@@ -182,6 +205,43 @@ impl Iterator for Segments {
     }
 }
 
+/// Counts the bytes of segments, as the iterator cuts them.
+#[derive(Debug, Default)]
+struct Packed {
+    sparse: bool,
+    bytes: u64,
+    /// Units of the last segment, and bytes of ciphertext in it.
+    blocks: u64,
+    stored: u64,
+}
+
+impl Packed {
+    /// Adds units with a block of this size each.
+    fn put(&mut self, count: u64, block: u64) {
+        let most = |stored: u64| match (self.sparse, block) {
+            (_, 0) => CANONICAL_BLOCKS as u64,
+            (true, block) => (u64::from(SEGMENT_DATA) - stored) / block,
+            (false, _) => 1,
+        };
+        let alone = !self.sparse && self.blocks > 0 && self.stored + block > 0;
+        let room = if alone || self.blocks == 0 {
+            0
+        } else {
+            most(self.stored).min(CANONICAL_BLOCKS as u64 - self.blocks)
+        };
+        let here = count.min(room);
+        (self.blocks, self.stored) = (self.blocks + here, self.stored + here * block);
+        let per_segment = most(0).min(CANONICAL_BLOCKS as u64);
+        let segments = (count - here).div_ceil(per_segment);
+        if segments > 0 {
+            let blocks = count - here - (segments - 1) * per_segment;
+            (self.blocks, self.stored) = (blocks, blocks * block);
+        }
+        let headers = segments.saturating_mul(CANONICAL_SEGMENT as u64);
+        self.bytes = self.bytes.saturating_add(headers).saturating_add(count.saturating_mul(block));
+    }
+}
+
 /// A piece of an export, in the order of the raw data.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
@@ -235,19 +295,19 @@ impl Export {
         Ok(Self { encoder: Encoder::new(), metadata, streams, state: State::Metadata, buffer: Vec::new() })
     }
 
-    /// The size of the whole export in bytes. Takes time in proportion to the number of segments.
+    /// The size of the whole export in bytes. Takes time in proportion to the number of extents, whatever the sizes are.
     #[must_use]
     pub fn encoded_len(&self) -> u64 {
         let head = FILE_HEADER.len() + STREAM_HEADER + 2 + SEGMENT_HEADER + self.metadata.len();
-        self.streams.iter().fold(head as u64, |sum, plan| {
+        self.streams.iter().fold(head as u64, |sum: u64, plan| {
             let name = plan.head.name.as_ref().map_or(7, |name| name.name().units().len() + 7);
             let segments: u64 = if plan.head.encrypted {
-                Segments::new(&plan.content).into_iter().flatten().map(|segment| segment.encoded_len()).sum()
+                Segments::new(&plan.content).map_or(0, |segments| segments.encoded_len())
             } else {
                 let count = plan.content.size.div_ceil(SEGMENT_DATA.into());
                 plan.content.size + count * SEGMENT_HEADER as u64
             };
-            sum + (STREAM_HEADER + name * 2) as u64 + segments
+            sum.saturating_add((STREAM_HEADER + name * 2) as u64).saturating_add(segments)
         })
     }
 

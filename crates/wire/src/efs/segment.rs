@@ -40,6 +40,8 @@ pub(super) const FIXED: usize = size_of::<Fixed>();
 pub(super) const EXTENDED: usize = 16;
 /// The Length that Windows writes: with the 16 bytes before it, the ciphertext begins at 512.
 const CANONICAL: usize = 496;
+/// Bytes of a segment before its ciphertext, when it has no more blocks than fit into that.
+pub(super) const CANONICAL_SEGMENT: usize = SEGMENT_HEADER + CANONICAL;
 /// The most blocks that fit into it.
 pub(super) const CANONICAL_BLOCKS: usize = (CANONICAL - FIXED - EXTENDED) / 4;
 
