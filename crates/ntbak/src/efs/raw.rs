@@ -63,6 +63,8 @@ struct Places {
 
 /// Bytes read at a time while an export is indexed.
 const CHUNK: usize = 1 << 18;
+/// The most ranges of all streams of an export: 256 MiB of memory for them.
+const MAX_RANGES: usize = 1 << 22;
 
 impl<R: ReadRaw> RawFile<R> {
     /// Reads an export through and remembers where what is.
@@ -82,11 +84,11 @@ impl<R: ReadRaw> RawFile<R> {
             }
             at += got as u64;
             while let Some(event) = decoder.next(&mut input)? {
-                index.enter(event, decoder.offset());
+                index.enter(event, decoder.offset())?;
             }
         }
         while let Some(event) = decoder.finish()? {
-            index.enter(event, at);
+            index.enter(event, at)?;
         }
         let Index { metadata, streams, places, .. } = index;
         Ok(Self { raw, metadata, streams, places })
@@ -99,11 +101,13 @@ struct Index {
     streams: Vec<StreamPlan>,
     places: Vec<Vec<Places>>,
     extents: Vec<Extent>,
+    /// How many ranges all of them have.
+    ranges: usize,
     cluster_shift: Option<u8>,
 }
 
 impl Index {
-    fn enter(&mut self, event: Event<'_>, end: u64) {
+    fn enter(&mut self, event: Event<'_>, end: u64) -> Result<()> {
         match event {
             Event::Metadata(metadata) => self.metadata = metadata,
             Event::Stream(head) => {
@@ -114,11 +118,18 @@ impl Index {
             Event::Segment(segment) => self.segment(&segment),
             Event::Data { offset, data } => {
                 if let Some(places) = self.places.last_mut() {
+                    let before = places.len();
                     place(places, offset, end - data.len() as u64, data.len() as u64);
+                    self.ranges += places.len() - before;
                 }
             }
             Event::EndStream(end) => self.end(end),
         }
+        if self.ranges <= MAX_RANGES {
+            return Ok(());
+        }
+        let why = format!("it has more than {MAX_RANGES} ranges between holes");
+        Err(Error::new(Win32Error::NOT_SUPPORTED, why).at_offset(end).hint("import it: that needs no index"))
     }
 
     fn segment(&mut self, segment: &Segment) {
@@ -126,7 +137,10 @@ impl Index {
         for (offset, len) in segment.runs() {
             match self.extents.last_mut() {
                 Some(last) if last.end() == offset => last.len += len,
-                _ => self.extents.push(Extent { offset, len }),
+                _ => {
+                    self.extents.push(Extent { offset, len });
+                    self.ranges += 1;
+                }
             }
         }
     }

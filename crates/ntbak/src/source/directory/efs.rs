@@ -3,7 +3,7 @@
 use ntbak_wire::efs::{Content, SECTOR, StreamHead, StreamPlan};
 use ntbak_wire::record::{Extent, StreamFlags};
 use ntbak_wire::stream::StreamName;
-use ntbak_wire::{FileAttributes, Win32Error};
+use ntbak_wire::{FileAttributes, Name, Win32Error};
 
 use super::DirectorySource;
 use crate::efs::{Encrypted, TRAILER, true_size};
@@ -12,8 +12,8 @@ use crate::host::beside::NamedStream;
 use crate::memory::StreamKey;
 use crate::source::FileSource;
 
-/// The most ranges of a sparse stream that are told apart.
-const MAX_EXTENTS: usize = 1 << 20;
+/// The most ranges of a sparse stream: 64 MiB of memory for them.
+const MAX_EXTENTS: usize = 1 << 22;
 /// Bytes of the largest block of a file system that is counted on.
 const MAX_BLOCK: u64 = 65_536;
 /// What is taken where nobody wrote down the cluster size.
@@ -28,7 +28,7 @@ pub(super) struct StoredFile<'s> {
 
 /// What the side file says of one stream.
 #[derive(Debug, Clone, Copy, Default)]
-struct Told {
+pub(super) struct Told {
     vdl: Option<u64>,
     flags: StreamFlags,
 }
@@ -70,9 +70,20 @@ impl DirectorySource {
             let flags = if self.fresh { head.flags } else { StreamFlags::ENCRYPTED };
             return Told { vdl: head.vdl.filter(|_| self.fresh), flags };
         };
-        let name = StreamKey::upper(name.name());
-        let told = head.streams.iter().find(|(told, ..)| StreamKey::upper(told) == name);
-        told.map_or(Told::default(), |(_, vdl, flags)| Told { vdl: *vdl, flags: *flags })
+        let index = || {
+            let told = |(name, vdl, flags): &(Name, _, _)| {
+                (StreamKey::upper(name), Told { vdl: *vdl, flags: *flags })
+            };
+            // Of two of a name, the first.
+            head.streams.iter().rev().map(told).collect()
+        };
+        self.told.get_or_init(index).get(&StreamKey::upper(name.name())).copied().unwrap_or_default()
+    }
+
+    /// Whether what the side file says of a stream can be believed.
+    fn is_told(&self, index: usize) -> bool {
+        let told = self.beside.head().is_some_and(|head| head.flags.contains(StreamFlags::ENCRYPTED));
+        !self.is_unnamed(index) || self.fresh && told
     }
 
     /// Whether a stream is ciphertext: without a side file the unnamed one is, as on ntfs-3g.
@@ -96,8 +107,13 @@ impl DirectorySource {
             content.vdl = told.vdl.unwrap_or(content.size).min(content.size);
             let shift = self.beside.head().and_then(|head| head.efs_cluster_shift);
             content.cluster_shift = shift.unwrap_or(CLUSTER_SHIFT);
+            let end = content.size.next_multiple_of(SECTOR);
             if told.flags.contains(StreamFlags::SPARSE) {
-                content.extents = Some(self.ciphertext(index, content.size.next_multiple_of(SECTOR))?);
+                content.extents = Some(self.ciphertext(index, end)?);
+            } else if !self.is_told(index) && end > 0 {
+                // Nobody says where ciphertext is: it was touched, or copied without its side file. A hole is none.
+                let extents = self.ciphertext(index, end)?;
+                content.extents = (extents != [Extent { offset: 0, len: end }]).then_some(extents);
             }
         }
         let head = StreamHead { name: head.name, encrypted: is_encrypted };
@@ -109,30 +125,38 @@ impl DirectorySource {
         let mut extents = Vec::new();
         let mut from = 0;
         while let Some(extent) = self.next_extent(index, from)?.filter(|extent| extent.offset < end) {
-            // Behind so many, the rest is taken as one.
-            from = if extents.len() < MAX_EXTENTS { extent.end().min(end) } else { end };
-            extents.push(Extent { offset: extent.offset, len: from - extent.offset });
+            if extents.len() == MAX_EXTENTS {
+                // Taken as one, the rest would have zeros in it that are no ciphertext.
+                let why = format!("it has more than {MAX_EXTENTS} ranges between holes");
+                return Err(Error::new(Win32Error::NOT_SUPPORTED, why).at_offset(extent.offset));
+            }
+            from = extent.end().min(end);
+            extents.extend(self.trim(index, Extent { offset: extent.offset, len: from - extent.offset })?);
         }
-        self.trim(index, end, &mut extents)?;
         Ok(extents)
     }
 
-    /// Takes what is no ciphertext from the last range: it shares the block in which the trailer is.
-    fn trim(&self, index: usize, end: u64, extents: &mut Vec<Extent>) -> Result<()> {
-        let Some(last) = extents.last_mut().filter(|last| last.end() == end) else { return Ok(()) };
-        let mut sector = [0; SECTOR as usize];
-        while last.len > 0 && end - last.end() < MAX_BLOCK {
-            let begin = (last.end() - 1) / SECTOR * SECTOR;
-            let got = self.read_at(index, begin, &mut sector)?;
-            if got < sector.len() || begin < last.offset || sector.iter().any(|byte| *byte != 0) {
+    /// A range without what is no ciphertext at its edges: it shares a block of the file system with a hole, the part past
+    /// the valid data length, or the trailer. A sector of zeros is none.
+    fn trim(&self, index: usize, extent: Extent) -> Result<Option<Extent>> {
+        let (mut begin, mut end) = (extent.offset, extent.end());
+        while begin < end && extent.end() - end < MAX_BLOCK {
+            let last = (end - 1) / SECTOR * SECTOR;
+            if !self.is_zeros(index, last)? {
                 break;
             }
-            last.len = begin - last.offset;
+            end = last.max(begin);
         }
-        if last.len == 0 {
-            extents.pop();
+        while begin < end && begin - extent.offset < MAX_BLOCK && self.is_zeros(index, begin)? {
+            begin += SECTOR;
         }
-        Ok(())
+        Ok((begin < end).then(|| Extent { offset: begin, len: end - begin }))
+    }
+
+    fn is_zeros(&self, index: usize, offset: u64) -> Result<bool> {
+        let mut sector = [0; SECTOR as usize];
+        let got = self.read_at(index, offset, &mut sector)?;
+        Ok(got == sector.len() && sector.iter().all(|byte| *byte == 0))
     }
 
     /// How many bytes of a stream there are.

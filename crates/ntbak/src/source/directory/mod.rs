@@ -1,7 +1,7 @@
 //! A file in an ordinary Linux directory as a source: its content, and what its side file says.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -28,7 +28,7 @@ use crate::source::{Facet, FileSource, LinuxAttribute};
 
 mod efs;
 
-use efs::StoredFile;
+use efs::{StoredFile, Told};
 
 /// Reads a file or directory on a Linux file system.
 ///
@@ -45,6 +45,8 @@ pub struct DirectorySource {
     beside: Beside,
     named: Vec<Named>,
     linux_attributes: Vec<LinuxPlace>,
+    /// What the side file says of named streams, by their names in upper case; once it was asked for.
+    told: OnceLock<HashMap<Name, Told>>,
     /// The stream in attributes or in a depot that was read last.
     last: Mutex<Option<(usize, Arc<Held>)>>,
     /// A symbolic link, as the reparse buffer that it is on Windows where there can be one.
@@ -209,6 +211,7 @@ impl DirectorySource {
             beside,
             named,
             linux_attributes,
+            told: OnceLock::new(),
             last: Mutex::default(),
             link,
             stored_size: size(&stat),

@@ -12,8 +12,8 @@ use crate::host::node::read_at;
 use crate::host::{holes, ntfs3g};
 use crate::source::FileSource;
 
-/// The most ranges of a sparse stream that are told apart.
-const MAX_EXTENTS: usize = 1 << 20;
+/// The most ranges of a sparse stream: 64 MiB of memory for them.
+const MAX_EXTENTS: usize = 1 << 22;
 
 /// The view of one file.
 pub(super) struct StoredFile<'s> {
@@ -77,8 +77,12 @@ impl Ntfs3gSource {
         while let Some(extent) =
             holes::next_by_zeros(from, end, |offset, buffer| self.read_at(index, offset, buffer))?
         {
-            // Behind so many, the rest is taken as one.
-            from = if extents.len() < MAX_EXTENTS { extent.end().min(end) } else { end };
+            if extents.len() == MAX_EXTENTS {
+                // Taken as one, the rest would have zeros in it that are no ciphertext.
+                let why = format!("it has more than {MAX_EXTENTS} ranges between holes");
+                return Err(Error::new(Win32Error::NOT_SUPPORTED, why).at_offset(extent.offset));
+            }
+            from = extent.end().min(end);
             if extent.offset >= from {
                 break;
             }
