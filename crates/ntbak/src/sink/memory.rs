@@ -13,7 +13,7 @@ use crate::efs::{Encrypted, RawFile};
 use crate::error::{Error, Result};
 use crate::memory::{MemoryFile, MemoryStream, SharedFile, StreamKey};
 use crate::report::FileReport;
-use crate::sink::{FileSink, check_reparse};
+use crate::sink::{FileSink, check_reparse, encrypted_there};
 
 /// Writes a [`SharedFile`]: staged, when it replaces the whole file with the commit, or in place.
 #[derive(Debug)]
@@ -195,6 +195,7 @@ impl FileSink for MemorySink {
             Record::LinuxAttribute { name, value } => {
                 file.linux_attributes.insert(name.to_vec(), value.to_vec());
             }
+            Record::Stream(_) if !self.directory && file.efs_raw.is_some() => return Err(encrypted_there()),
             Record::Stream(head) => {
                 self.current = StreamKey::of(head.name.as_ref());
                 let stream = file.streams.entry(self.current.clone()).or_default();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ntbak_wire::Win32Error;
 use ntbak_wire::record::Record;
 use ntbak_wire::reparse::{self, ReparseBuffer};
 
@@ -49,6 +50,13 @@ pub trait FileSink: Send {
     /// # Errors
     /// The file could not be completed; a staged one is removed.
     fn commit(self: Box<Self>, report: &FileReport<'_>) -> Result<()>;
+}
+
+/// Why nothing is written into an encrypted file in place: Windows' own number for who has no key.
+pub(crate) fn encrypted_there() -> Error {
+    let why = "an encrypted file is there, and what is written into it would be taken for ciphertext";
+    Error::new(Win32Error::ACCESS_DENIED, why)
+        .hint("decrypt it first, or replace it: remove it, or copy over it")
 }
 
 /// Whether Windows would set this reparse buffer on a file in this state (\[MS-FSA\] 2.1.5.10.37).

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-use ntbak_wire::Win32Error;
+use ntbak_wire::{FileAttributes, Win32Error};
 
 use crate::capability::Capabilities;
 use crate::error::{Error, Result};
 use crate::place;
-use crate::sink::FileSink;
+use crate::sink::{FileSink, encrypted_there};
 use crate::source::FileSource;
 use crate::win32::{Disposition, Identity, OpenFile, OpenRequest, Opened, Volume};
 
@@ -39,6 +39,10 @@ impl Volume for HostVolume {
                 if metadata.is_dir() && (!request.directories || empties) {
                     return Err(Error::new(Win32Error::ACCESS_DENIED, "it is a directory")
                         .hint("a directory is opened with FILE_FLAG_BACKUP_SEMANTICS"));
+                }
+                // Emptied, it would be an encrypted file still, and what is written then would be taken for ciphertext.
+                if empties && place::open(path)?.info()?.attributes.contains(FileAttributes::ENCRYPTED) {
+                    return Err(encrypted_there());
                 }
                 if disposition == Disposition::CreateAlways {
                     place::overwrite(path)?;

@@ -14,7 +14,7 @@ use crate::capability::Capabilities;
 use crate::error::{Error, Result};
 use crate::memory::{MemoryFile, SharedFile};
 use crate::report::FileReport;
-use crate::sink::{FileSink, MemorySink, Neighbours};
+use crate::sink::{FileSink, MemorySink, Neighbours, encrypted_there};
 use crate::source::{FileSource, MemorySource};
 use crate::win32::{Disposition, Identity, OpenFile, OpenRequest, Opened, Volume};
 
@@ -102,6 +102,9 @@ impl Volume for MemoryVolume {
                 if is_directory && (!request.directories || empties) {
                     return Err(Error::new(Win32Error::ACCESS_DENIED, "it is a directory")
                         .hint("a directory is opened with FILE_FLAG_BACKUP_SEMANTICS"));
+                }
+                if empties && file.read().efs_raw.is_some() {
+                    return Err(encrypted_there());
                 }
                 if empties {
                     empty(&mut file.write(), disposition == Disposition::CreateAlways);

@@ -14,6 +14,8 @@ use crate::error::Result;
 pub(super) struct Efs {
     /// The raw export that is coming.
     pub(super) import: Option<Import>,
+    /// Whether that came to its end; `None` when there is none.
+    pub(super) is_whole: Option<bool>,
     pub(super) metadata: Option<Vec<u8>>,
     pub(super) cluster_shift: Option<u8>,
     /// The current stream.
@@ -95,7 +97,11 @@ impl DirectorySink {
                 self.efs.import = Some(import);
                 Ok(())
             }
-            None => import.finish(self),
+            None => {
+                import.finish(self)?;
+                self.efs.is_whole = Some(true);
+                Ok(())
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::host::stream_spool::StreamSpool;
 use crate::host::target::Target;
 use crate::memory::StreamKey;
 use crate::report::{FileReport, LossKind};
-use crate::sink::{FileSink, check_reparse};
+use crate::sink::{FileSink, check_reparse, encrypted_there};
 use crate::source::{modified, size};
 
 mod commit;
@@ -151,6 +151,12 @@ impl DirectorySink {
         beside::side_home(&self.target.node()?, self.target.spot())
     }
 
+    /// Plaintext among ciphertext would be taken for that. A copy of another file takes the place of all of it.
+    fn refuse_plaintext(&self) -> Result<()> {
+        let stays = !self.directory && self.info.is_none() && self.efs.metadata.is_none();
+        if stays && self.before.efs().is_some() { Err(encrypted_there()) } else { Ok(()) }
+    }
+
     fn begin_stream(&mut self, head: &StreamHead) -> Result<()> {
         if head.name.is_some() {
             let Self { streams, target, .. } = self;
@@ -234,7 +240,7 @@ impl FileSink for DirectorySink {
         }
         match record {
             Record::EfsRaw { .. } => {
-                self.efs.import = Some(Import::default());
+                (self.efs.import, self.efs.is_whole) = (Some(Import::default()), Some(false));
                 return Ok(());
             }
             Record::Bytes { data, .. } if self.efs.import.is_some() => return self.import(Some(data)),
@@ -253,7 +259,10 @@ impl FileSink for DirectorySink {
             }
             Record::Small(kind, payload) => self.put_small(*kind, payload)?,
             Record::LinuxAttribute { name, value } => self.put_linux_attribute(name, value, report),
-            Record::Stream(head) => self.begin_stream(head)?,
+            Record::Stream(head) => {
+                self.refuse_plaintext()?;
+                self.begin_stream(head)?;
+            }
             Record::Bytes { offset, data } => match &mut self.content {
                 Some(content) => content.write(*offset, data)?,
                 None => streams.bytes(*offset, data, &home)?,
@@ -305,7 +314,8 @@ impl FileSink for DirectorySink {
 /// What was written in place stays, as in `BackupWrite`, also when nobody completes it.
 impl Drop for DirectorySink {
     fn drop(&mut self) {
-        if !self.finished && !self.target.is_staged() {
+        // Of an encrypted file only the whole is any good.
+        if !self.finished && !self.target.is_staged() && self.efs.is_whole != Some(false) {
             // There is nobody to tell.
             let _ = self.finish(None);
         }

@@ -39,7 +39,7 @@ use crate::host::stage::{self, Stage};
 use crate::host::target::Target;
 use crate::memory::StreamKey;
 use crate::report::{FileReport, LossKind};
-use crate::sink::{FileSink, check_reparse, security};
+use crate::sink::{FileSink, check_reparse, encrypted_there, security};
 use crate::source::read_attributes;
 
 mod efs;
@@ -66,6 +66,8 @@ pub struct Ntfs3gSink {
     /// The file has become a hard link to another one, and nothing more may be written to it.
     linked: bool,
     efs: Efs,
+    /// In place: the file is encrypted.
+    is_encrypted: bool,
     /// The name that the file was to have, when NTFS cannot.
     true_name: Option<Vec<u8>>,
 }
@@ -101,8 +103,9 @@ impl Ntfs3gSink {
 
     /// The file or directory that is at `spot`, as it is.
     pub(crate) fn in_place(spot: Spot, mount: &Ntfs3gMount) -> Result<Self> {
-        let directory = read_attributes(&spot.node()?)?.is_directory();
-        Ok(Self::new(Target::InPlace(spot), mount, directory))
+        let attributes = read_attributes(&spot.node()?)?;
+        let sink = Self::new(Target::InPlace(spot), mount, attributes.is_directory());
+        Ok(Self { is_encrypted: attributes.contains(FileAttributes::ENCRYPTED), ..sink })
     }
 
     /// Takes the EAs and these named streams from the file at `spot`.
@@ -128,6 +131,7 @@ impl Ntfs3gSink {
             has_content: false,
             linked: false,
             efs: Efs::default(),
+            is_encrypted: false,
             true_name: None,
         }
     }
@@ -430,6 +434,7 @@ impl FileSink for Ntfs3gSink {
             Record::EfsRaw { .. } => self.efs.import = Some(Import::default()),
             Record::Bytes { data, .. } if self.efs.import.is_some() => self.import(Some(data), report)?,
             Record::EndStream { .. } if self.efs.import.is_some() => self.import(None, report)?,
+            Record::Stream(_) if self.is_encrypted && !self.directory => return Err(encrypted_there()),
             Record::Stream(head) => self.current = Some(self.begin_stream(head, report)?),
             Record::Bytes { offset, data } => {
                 let written = self.write(*offset, data);
