@@ -24,7 +24,7 @@ pub struct Protection<'a> {
     pub agents: &'a [Recipient],
     /// A GUID of the computer.
     pub computer: Guid,
-    /// Keep the holes of sparse streams. ntfs-3g cannot: there zeros are encrypted instead.
+    /// Keep the holes of sparse streams, and valid data lengths. ntfs-3g cannot: there zeros are encrypted instead.
     pub holes: bool,
 }
 
@@ -56,6 +56,9 @@ impl<S: FileSource> Protected<S> {
 
 fn plan(source: &dyn FileSource, index: usize, head: record::StreamHead, holes: bool) -> Result<StreamPlan> {
     let mut content = Content::plain(head.size);
+    if holes {
+        content.vdl = head.vdl.min(head.size);
+    }
     if holes && head.extents != Extents::All {
         let mut extents: Vec<Extent> = Vec::new();
         let mut from = 0;
