@@ -133,7 +133,7 @@ pub(crate) fn refuse_encrypted(info: &FileInfo) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(Win32Error::ACCESS_DENIED, "the file is encrypted (EFS), and there is no key to open it")
-        .hint("this version of ntbak cannot copy encrypted files without their key yet"))
+        .hint("`ntbak efs export` backs it up as it is"))
 }
 
 /// How a backup is made.

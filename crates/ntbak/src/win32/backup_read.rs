@@ -64,12 +64,13 @@ fn plaintext(inner: &Inner, source: Box<dyn FileSource>) -> Result<Box<dyn FileS
     if keys.identities().is_empty() || !source.info()?.attributes.contains(FileAttributes::ENCRYPTED) {
         return Ok(source);
     }
-    if let Some(file) = source.encrypted()? {
-        keys.open(&Metadata::parse(file.metadata())?).map_err(|error| {
-            // BackupRead has one number for all of this.
-            Error::new(Win32Error::ACCESS_DENIED, error.to_string())
-        })?;
-    }
+    // Where the place does not show what EFS keeps of it, no key helps.
+    let Some(file) = source.encrypted()? else { return Ok(source) };
+    keys.open(&Metadata::parse(file.metadata())?).map_err(|error| {
+        // BackupRead has one number for all of this.
+        Error::new(Win32Error::ACCESS_DENIED, error.to_string())
+    })?;
+    drop(file);
     Ok(Box::new(Decrypted::open(source, &keys)?))
 }
 

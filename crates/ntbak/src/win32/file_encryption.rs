@@ -6,16 +6,18 @@ use std::sync::{Mutex, PoisonError};
 use ntbak_efs::{Algorithm, Certificate, Fek, KeyRing, Recipient};
 use ntbak_wire::efs::{Holder, HolderKind, Metadata};
 use ntbak_wire::object_id::Guid;
-use ntbak_wire::record::{FileInfo, Record, SmallKind, StreamHead};
+use ntbak_wire::record::{FileInfo, SmallKind, StreamHead};
 use ntbak_wire::{FileAttributes, Win32Error};
 
 use crate::capability::Facts;
 use crate::efs::{Decrypted, Protected, Protection, Rekeyed};
 use crate::error::{Error, Result};
 use crate::report::{Collected, FileReport, Report};
-use crate::restore::{Restore, Unheld, copy};
+use crate::restore::copy;
 use crate::source::FileSource;
-use crate::win32::{Disposition, OpenRequest, System};
+use crate::win32::handle::Shared;
+use crate::win32::ini::{Edited, Ini};
+use crate::win32::{Access, Disposition, OpenRequest, Share, System};
 
 /// The keys of the caller.
 #[derive(Debug, Clone, Default)]
@@ -65,13 +67,15 @@ pub(super) fn keys_of(system: &System) -> EncryptionKeys {
 /// | number | when |
 /// | --- | --- |
 /// | 5 | a system file |
+/// | 32 | another handle has it open |
+/// | 50 | a file with several names (hard links): the others would keep the plaintext |
 /// | 6006 | no current key: see [`set_user_file_encryption_key`] |
 /// | 6009 | a read-only file |
 /// | 6010 | encryption is disabled for its directory |
 /// | 6014 | the place holds no encrypted files |
 pub fn encrypt_file(system: &System, path: &str) -> Result<()> {
     let at_path = |error: Error| error.at_path(path);
-    let source = open(system, path).map_err(at_path)?;
+    let (source, _alone) = open_alone(system, path).map_err(at_path)?;
     let info = source.info().map_err(at_path)?;
     match status(system, path, &info).map_err(at_path)? {
         EncryptionStatus::Encrypted => return Ok(()),
@@ -92,6 +96,7 @@ pub fn encrypt_file(system: &System, path: &str) -> Result<()> {
             return Err(at_path(Error::new(Win32Error::ACCESS_DENIED, why)));
         }
     }
+    refuse_links(&info).map_err(at_path)?;
     let keys = keys_of(system);
     let Some(current) = keys.current else {
         let why = "there is no current key to encrypt for; set one";
@@ -112,11 +117,11 @@ pub fn encrypt_file(system: &System, path: &str) -> Result<()> {
 /// `DecryptFile`: puts the plaintext in the place of an encrypted file. A file that is not encrypted stays as it is.
 ///
 /// # Errors
-/// 6002 or 6006 when no key opens it, 6009 when it is read-only, 50 for a directory on ntfs-3g, which cannot take metadata
-/// away.
+/// 6002 or 6006 when no key opens it, 6009 when it is read-only, 32 when another handle has it open, 50 for a file with
+/// several names and for a directory on ntfs-3g, which cannot take metadata away.
 pub fn decrypt_file(system: &System, path: &str) -> Result<()> {
     let at_path = |error: Error| error.at_path(path);
-    let source = open(system, path).map_err(at_path)?;
+    let (source, _alone) = open_alone(system, path).map_err(at_path)?;
     let info = source.info().map_err(at_path)?;
     if !info.attributes.contains(FileAttributes::ENCRYPTED) {
         return Ok(());
@@ -124,6 +129,7 @@ pub fn decrypt_file(system: &System, path: &str) -> Result<()> {
     if info.attributes.contains(FileAttributes::READONLY) && !info.attributes.is_directory() {
         return Err(at_path(Error::new(Win32Error::FILE_READ_ONLY, "the file is read-only")));
     }
+    refuse_links(&info).map_err(at_path)?;
     let plain = Decrypted::open(source, &keys_of(system).ring).map_err(at_path)?;
     replace(system, path, &plain).map_err(at_path)
 }
@@ -145,7 +151,7 @@ fn status(system: &System, path: &str, info: &FileInfo) -> Result<EncryptionStat
         EncryptionStatus::Encrypted
     } else if is(FileAttributes::SYSTEM) {
         EncryptionStatus::SystemAttribute
-    } else if attributes.is_directory() && parent(path).is_none() {
+    } else if attributes.is_directory() && is_root(path) {
         EncryptionStatus::RootDirectory
     } else if is(FileAttributes::READONLY) && !attributes.is_directory() {
         EncryptionStatus::ReadOnly
@@ -187,7 +193,7 @@ fn holders(system: &System, path: &str, kind: HolderKind) -> Result<Vec<Holder>>
 /// 6002 or 6006 when no key opens the file, 6013 for more than 262,144 bytes of metadata; the file is unchanged then.
 pub fn add_users_to_encrypted_file(system: &System, path: &str, users: &[Recipient]) -> Result<()> {
     let at_path = |error: Error| error.at_path(path);
-    let (source, mut metadata) = encrypted(system, path)?;
+    let (source, mut metadata, _alone) = encrypted_alone(system, path)?;
     let opened = Metadata::parse(&metadata)
         .map_err(|error| at_path(error.into()))
         .and_then(|parsed| keys_of(system).ring.open(&parsed).map_err(|error| at_path(error.into())))?;
@@ -205,7 +211,7 @@ pub fn add_users_to_encrypted_file(system: &System, path: &str, users: &[Recipie
 /// 6002 or 6006 when no key opens the file; 87 when no user would be left.
 pub fn remove_users_from_encrypted_file(system: &System, path: &str, thumbprints: &[&[u8]]) -> Result<()> {
     let at_path = |error: Error| error.at_path(path);
-    let (source, mut metadata) = encrypted(system, path)?;
+    let (source, mut metadata, _alone) = encrypted_alone(system, path)?;
     let parsed = Metadata::parse(&metadata).map_err(|error| at_path(error.into()))?;
     keys_of(system).ring.open(&parsed).map_err(|error| at_path(error.into()))?;
     for thumbprint in thumbprints {
@@ -221,7 +227,8 @@ pub fn remove_users_from_encrypted_file(system: &System, path: &str, thumbprints
 /// the key ring; so, as Windows does with more than one user, the key is taken over.
 ///
 /// # Errors
-/// 6007 when `from` is not encrypted, 80 when `to` is there and must not be, 6002 when no key opens `from`.
+/// 6007 when `from` is not encrypted, 80 when `to` is there and must not be, 6002 when no key opens `from`, 32 when
+/// another handle has one of them open, or both are the same.
 pub fn duplicate_encryption_info_file(
     system: &System,
     from: &str,
@@ -229,18 +236,26 @@ pub fn duplicate_encryption_info_file(
     create_new: bool,
     attributes: FileAttributes,
 ) -> Result<()> {
-    let (source, metadata) = encrypted(system, from)?;
+    // Both alone: `to` may be another name of `from`.
+    let (source, metadata, _alone) = encrypted_alone(system, from)?;
     let directory = source.info().map_err(|error| error.at_path(from))?.attributes.is_directory();
     let at_path = |error: Error| error.at_path(to);
     let opened = Metadata::parse(&metadata)
         .map_err(|error| error.into())
         .and_then(|parsed| keys_of(system).ring.open(&parsed).map_err(Error::from));
     opened.map_err(|error| error.at_path(from))?;
-    if let Ok(there) = open(system, to) {
-        if create_new {
+    let there = match open_alone(system, to) {
+        Ok(_) if create_new => {
             return Err(at_path(Error::new(Win32Error::FILE_EXISTS, "the file exists already")));
         }
-        if there.info().map_err(at_path)?.attributes.is_directory() != directory {
+        Ok(there) => Some(there),
+        Err(error) if is_missing(&error) => None,
+        Err(error) => return Err(at_path(error)),
+    };
+    if let Some((there, _)) = &there {
+        let info = there.info().map_err(at_path)?;
+        refuse_links(&info).map_err(at_path)?;
+        if info.attributes.is_directory() != directory {
             let why = "one of the two is a directory, and the other is not";
             return Err(at_path(Error::new(Win32Error::INVALID_PARAMETER, why)));
         }
@@ -267,117 +282,57 @@ pub fn set_user_file_encryption_key(system: &System, certificate: Certificate) -
 /// `EncryptionDisable`: whether [`encrypt_file`] works for the files of a directory, by its `Desktop.ini`.
 ///
 /// # Errors
-/// 267 when it is no directory; the file cannot be written.
+/// 267 when it is no directory; 5 when its `Desktop.ini` is encrypted; the file cannot be written. Everything else in
+/// that file stays as it is, byte for byte.
 pub fn encryption_disable(system: &System, path: &str, disable: bool) -> Result<()> {
     let source = open(system, path).map_err(|error| error.at_path(path))?;
     if !source.info().map_err(|error| error.at_path(path))?.attributes.is_directory() {
         return Err(Error::new(Win32Error::DIRECTORY, "it is no directory").at_path(path));
     }
-    let ini = join(path, DESKTOP_INI);
+    let (ini, there) = find_ini(system, Some(path))?;
     let at_path = |error: Error| error.at_path(&ini);
-    let before = read_text(system, &ini).map_err(at_path)?;
-    let text = with_setting(&before.unwrap_or_default(), disable);
-    let silent = Collected::new();
-    let report = FileReport { to: report_of(system, &silent), path: ini.as_ref() };
-    let mut restore = Restore::new(system.volume().stage(&ini, false).map_err(at_path)?, Unheld::Report);
-    if let Ok(there) = open(system, &ini) {
-        restore.put(&Record::File(&there.info().map_err(at_path)?), &report).map_err(at_path)?;
-    }
-    let head = StreamHead::plain(None, text.len() as u64);
-    for record in [
-        Record::Stream(&head),
-        Record::Bytes { offset: 0, data: text.as_bytes() },
-        Record::EndStream { size: text.len() as u64 },
-        Record::EndFile,
-    ] {
-        restore.put(&record, &report).map_err(at_path)?;
-    }
-    restore.commit(&report).map_err(at_path)
+    let before = match &there {
+        Some(there) => Ini::read(&**there).map_err(at_path)?,
+        None => Ini::default(),
+    };
+    let ini_after = Edited { there, content: before.with_setting(disable).to_bytes() };
+    replace(system, &ini, &ini_after).map_err(at_path)
 }
-
-const DESKTOP_INI: &str = "Desktop.ini";
 
 /// Whether the directory of a file, or the directory itself, says that nothing is encrypted in it.
 fn is_disabled(system: &System, path: &str, attributes: FileAttributes) -> Result<bool> {
     let directory = if attributes.is_directory() { Some(path) } else { parent(path) };
-    let ini = directory.map_or_else(|| DESKTOP_INI.to_owned(), |directory| join(directory, DESKTOP_INI));
-    let Some(text) = read_text(system, &ini)? else { return Ok(false) };
-    let mut section = false;
-    let mut disabled = false;
-    for line in text.lines().map(str::trim) {
-        if line.starts_with('[') {
-            section = line.eq_ignore_ascii_case("[Encryption]");
-        } else if let (true, Some((key, value))) = (section, line.split_once('='))
-            && key.trim().eq_ignore_ascii_case("Disable")
-        {
-            disabled = value.trim() == "1";
-        }
+    let (ini, there) = find_ini(system, directory)?;
+    let Some(there) = there else { return Ok(false) };
+    if there.info()?.attributes.contains(FileAttributes::ENCRYPTED) {
+        // A system file, which Windows does not encrypt; what it says is not known.
+        return Ok(false);
     }
-    Ok(disabled)
+    Ok(Ini::read(&*there).map_err(|error| error.at_path(&ini))?.is_disabled())
 }
 
-/// The text of an INI file with `[Encryption]` `Disable` set; everything else stays.
-fn with_setting(text: &str, disable: bool) -> String {
-    let setting = format!("Disable={}\r\n", u8::from(disable));
-    let (mut out, mut section, mut done) = (String::new(), false, false);
-    for line in text.lines() {
-        let trimmed = line.trim();
-        if trimmed.starts_with('[') {
-            if section && !done {
-                out.push_str(&setting);
-                done = true;
-            }
-            section = trimmed.eq_ignore_ascii_case("[Encryption]");
-        } else if section
-            && trimmed.split_once('=').is_some_and(|(key, _)| key.trim().eq_ignore_ascii_case("Disable"))
-        {
-            if !done {
-                out.push_str(&setting);
-            }
-            done = true;
-            continue;
+/// The `Desktop.ini` of a directory: its path, and the file when it is there. Where case matters, Windows' own spellings
+/// are looked for.
+fn find_ini(system: &System, directory: Option<&str>) -> Result<(String, Option<Box<dyn FileSource>>)> {
+    let path = |name: &str| directory.map_or_else(|| name.to_owned(), |directory| join(directory, name));
+    for name in ["desktop.ini", "DESKTOP.INI", "Desktop.ini"] {
+        match open(system, &path(name)) {
+            Ok(source) => return Ok((path(name), Some(source))),
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(error.at_path(path(name))),
         }
-        out.push_str(line);
-        out.push_str("\r\n");
     }
-    if !done {
-        if !section {
-            out.push_str("[Encryption]\r\n");
-        }
-        out.push_str(&setting);
-    }
-    out
+    Ok((path("Desktop.ini"), None))
 }
 
-/// A small text file: UTF-16 with its mark, or bytes. `None` when it is not there.
-fn read_text(system: &System, path: &str) -> Result<Option<String>> {
-    const MOST: u64 = 1 << 20;
-    let source = match open(system, path) {
-        Ok(source) => source,
-        Err(error) if [Win32Error::FILE_NOT_FOUND, Win32Error::PATH_NOT_FOUND].contains(&error.win32()) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(error),
-    };
-    let Some(head) = source.stream(0)?.filter(|head| head.name.is_none() && head.size <= MOST) else {
-        return Ok(None);
-    };
-    let mut bytes = vec![0; usize::try_from(head.size).unwrap_or(0)];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match source.read_at(0, filled as u64, rest)? {
-            0 => break,
-            got => filled += got,
-        }
-    }
-    Ok(Some(match bytes.strip_prefix(&[0xFF, 0xFE]) {
-        Some(units) => {
-            let units: Vec<u16> =
-                units.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
-            String::from_utf16_lossy(&units)
-        }
-        None => String::from_utf8_lossy(&bytes).into_owned(),
-    }))
+fn is_missing(error: &Error) -> bool {
+    [Win32Error::FILE_NOT_FOUND, Win32Error::PATH_NOT_FOUND].contains(&error.win32())
+}
+
+/// `/`, `C:\`, or nothing at all.
+fn is_root(path: &str) -> bool {
+    let path = path.trim_end_matches(['/', '\\']);
+    path.is_empty() || path.len() == 2 && path.ends_with(':')
 }
 
 fn parent(path: &str) -> Option<&str> {
@@ -395,14 +350,45 @@ fn open(system: &System, path: &str) -> Result<Box<dyn FileSource>> {
     system.volume().open(&request)?.file.source()
 }
 
+/// A file that nobody else has open, and what keeps it so.
+fn open_alone(system: &System, path: &str) -> Result<(Box<dyn FileSource>, Shared)> {
+    let disposition = Disposition::OpenExisting;
+    let request = OpenRequest { path, disposition, open_reparse_point: true, directories: true };
+    let opened = system.volume().open(&request)?;
+    let access = Access::FILE_READ_DATA | Access::FILE_WRITE_DATA;
+    let shared = system.shares().enter(opened.identity, access, Share::empty())?;
+    Ok((opened.file.source()?, shared))
+}
+
+/// An encrypted file that nobody else has open, its metadata, and what keeps it so.
+fn encrypted_alone(system: &System, path: &str) -> Result<(Box<dyn FileSource>, Vec<u8>, Shared)> {
+    let at_path = |error: Error| error.at_path(path);
+    let (source, shared) = open_alone(system, path).map_err(at_path)?;
+    let metadata = metadata_of(&*source).map_err(at_path)?;
+    refuse_links(&source.info().map_err(at_path)?).map_err(at_path)?;
+    Ok((source, metadata, shared))
+}
+
+/// A file is replaced: its other names would keep what it was before.
+fn refuse_links(info: &FileInfo) -> Result<()> {
+    if info.link_count < 2 || info.attributes.is_directory() {
+        return Ok(());
+    }
+    let why = format!("it has {} names (hard links), and the others would stay as they are", info.link_count);
+    Err(Error::new(Win32Error::NOT_SUPPORTED, why).hint("remove the other names first"))
+}
+
 /// An encrypted file and its metadata.
 fn encrypted(system: &System, path: &str) -> Result<(Box<dyn FileSource>, Vec<u8>)> {
     let at_path = |error: Error| error.at_path(path);
     let source = open(system, path).map_err(at_path)?;
-    let metadata = source.encrypted().map_err(at_path)?.map(|file| file.metadata().to_vec());
-    let metadata = metadata
-        .ok_or_else(|| at_path(Error::new(Win32Error::FILE_NOT_ENCRYPTED, "the file is not encrypted")))?;
+    let metadata = metadata_of(&*source).map_err(at_path)?;
     Ok((source, metadata))
+}
+
+fn metadata_of(source: &dyn FileSource) -> Result<Vec<u8>> {
+    let metadata = source.encrypted()?.map(|file| file.metadata().to_vec());
+    metadata.ok_or_else(|| Error::new(Win32Error::FILE_NOT_ENCRYPTED, "the file is not encrypted"))
 }
 
 /// Puts a file in the place of the one at `path`, whole or not at all.

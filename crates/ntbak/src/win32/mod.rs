@@ -43,6 +43,7 @@ mod encrypted_file_raw;
 mod file_encryption;
 mod handle;
 mod host_volume;
+mod ini;
 mod memory_volume;
 mod system;
 mod volume;
