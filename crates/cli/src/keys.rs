@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use clap::Args;
 use ntbak_efs::{Certificate, Error, KeyRing, Recipient};
@@ -53,14 +53,19 @@ impl KeyArgs {
     }
 
     fn password(&self) -> Result<Option<String>, Failure> {
-        let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
+        let first_line = |text: String| {
+            // Editors of Windows put a mark before it.
+            let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
+            text.lines().next().unwrap_or_default().to_owned()
+        };
         if let Some(path) = &self.password_file {
             let text = fs::read_to_string(path);
             let text = text.map_err(|error| Failure::io(format!("{}: reading it", path.display()), error))?;
             return Ok(Some(first_line(text)));
         }
         if let Some(command) = &self.password_command {
-            let run = Command::new("sh").arg("-c").arg(command).output();
+            // What it has to say, it says to the user.
+            let run = Command::new("sh").arg("-c").arg(command).stderr(Stdio::inherit()).output();
             let run = run.map_err(|error| Failure::io(format!("running `{command}`"), error))?;
             if !run.status.success() {
                 return Err(Failure::Usage(format!("`{command}` failed: {}", run.status)));

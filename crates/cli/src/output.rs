@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
@@ -34,7 +35,8 @@ impl Output {
         let chance = RandomState::new().build_hasher().finish();
         let temporary = path.with_file_name(format!(".ntbak-{chance:016x}.part"));
         let mut options = File::options();
-        options.write(true).create_new(true);
+        // What replaces a file is for those who could read that, and not for others before it has its permissions.
+        options.write(true).create_new(true).mode(if there.is_some() { 0o600 } else { 0o666 });
         let file = options.open(&temporary).map_err(making)?;
         let output = Self::File { file, temporary, path };
         if let (Self::File { file, .. }, Some(there)) = (&output, there) {

@@ -1,7 +1,7 @@
 //! `ntbak efs decrypt`: plaintext, for who has a key.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use ntbak::efs::Decrypted;
 use ntbak::{FileSource, LossKind, place};
@@ -58,26 +58,33 @@ fn find(plain: &dyn FileSource, stream: Option<&str>, location: &Path) -> Result
     Err(Failure::Usage(format!("{}: it does not have {what}", location.display())))
 }
 
-/// Every encrypted file below a directory, into `output` under the same names.
+/// Every encrypted file below a directory, into `output` under the same names. Links are not followed, neither there nor
+/// here.
 pub(crate) fn all(directory: &Path, output: &Path, keys: &KeyRing, reporter: &Reporter) -> Done {
     let making = |error| Failure::io(format!("{}: making the directory", output.display()), error);
+    let listing = |error| Failure::io(format!("{}: listing it", directory.display()), error);
+    let mut waiting = vec![list(directory).map_err(listing)?];
     fs::create_dir_all(output).map_err(making)?;
     let mut done = 0;
-    let mut waiting = vec![directory.to_owned()];
-    while let Some(here) = waiting.pop() {
-        let listing = |error| Failure::io(format!("{}: listing it", here.display()), error);
-        let mut entries: Vec<_> = fs::read_dir(&here).map_err(listing)?.flatten().collect();
-        entries.sort_by_key(fs::DirEntry::file_name);
+    while let Some(entries) = waiting.pop() {
         for entry in entries {
-            let path = entry.path();
-            let Ok(kind) = entry.file_type() else { continue };
-            if entry.file_name() == ntbak_wire::side::DIRECTORY {
+            let (path, kind) = match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
+                Ok(found) => found,
+                Err(error) => {
+                    report_on(reporter, directory).loss(LossKind::Content, format!("listing it: {error}"));
+                    continue;
+                }
+            };
+            let report = report_on(reporter, &path);
+            if path.file_name().is_some_and(|name| name == ntbak_wire::side::DIRECTORY) {
                 continue;
             }
             if kind.is_dir() {
-                waiting.push(path);
+                match list(&path) {
+                    Ok(entries) => waiting.push(entries),
+                    Err(error) => report.loss(LossKind::Content, format!("listing it: {error}")),
+                }
             } else if kind.is_file() {
-                let report = report_on(reporter, &path);
                 match decrypt(&path, directory, output, keys, &report) {
                     Ok(decrypted) => done += u64::from(decrypted),
                     // Why this one could not be opened; the others go on.
@@ -87,6 +94,13 @@ pub(crate) fn all(directory: &Path, output: &Path, keys: &KeyRing, reporter: &Re
         }
     }
     Ok(Some(format!("{}: {} decrypted to {}", directory.display(), count(done, "file"), output.display())))
+}
+
+/// What is in a directory, in order.
+fn list(directory: &Path) -> io::Result<Vec<io::Result<fs::DirEntry>>> {
+    let mut entries: Vec<_> = fs::read_dir(directory)?.collect();
+    entries.sort_by_key(|entry| entry.as_ref().map(fs::DirEntry::file_name).ok());
+    Ok(entries)
 }
 
 /// Decrypts one file of many; `false` for one that is not encrypted.
@@ -99,16 +113,33 @@ fn decrypt(
 ) -> ntbak::Result<bool> {
     let source = super::open(path).map_err(|failure| match failure {
         Failure::Library(error) => error,
-        other => ntbak::Error::io(format!("{other:?}"), std::io::ErrorKind::Other),
+        other => ntbak::Error::io(format!("{other:?}"), io::ErrorKind::Other),
     })?;
     if source.encrypted()?.is_none() {
         return Ok(false);
     }
     let plain = Decrypted::open(source, keys)?;
-    let target = output.join(path.strip_prefix(root).unwrap_or(path));
-    if let Some(parent) = target.parent() {
-        fs::create_dir_all(parent).map_err(|error| ntbak::Error::io("making the directory", error))?;
-    }
-    ntbak::copy(&plain, place::stage(&target, false)?, report)?;
+    let below = path.strip_prefix(root).unwrap_or(path);
+    make_parents(output, below)?;
+    ntbak::copy(&plain, place::stage(&output.join(below), false)?, report)?;
     Ok(true)
+}
+
+/// Makes the directories of `below` in `output`. A link among them is refused: a file that was decrypted before may have
+/// become it, and it may lead anywhere.
+fn make_parents(output: &Path, below: &Path) -> ntbak::Result<()> {
+    let mut here = output.to_owned();
+    for part in below.parent().into_iter().flat_map(Path::components) {
+        here.push(part);
+        let made = match fs::create_dir(&here) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        };
+        made.map_err(|error| ntbak::Error::io("making the directory", error).at_path(&here))?;
+        if !fs::symlink_metadata(&here).is_ok_and(|there| there.is_dir()) {
+            let why = format!("{} is in the way: it is no directory", here.display());
+            return Err(ntbak::Error::io(why, io::ErrorKind::NotADirectory));
+        }
+    }
+    Ok(())
 }

@@ -133,8 +133,9 @@ pub(crate) fn run(command: EfsCommand, reporter: &Reporter) -> Done {
 
 /// A file in its place, or in a raw export.
 fn open(location: &Path) -> Result<Box<dyn FileSource>, Failure> {
-    if let Ok(file) = File::open(location)
-        && file.metadata().is_ok_and(|metadata| metadata.is_file())
+    // A pipe, which would wait for a writer, is not even opened.
+    if location.metadata().is_ok_and(|metadata| metadata.is_file())
+        && let Ok(file) = File::open(location)
         && is_export(&file)
     {
         let raw = RawSource::open(file).map_err(|error| error.at_path(location))?;

@@ -54,9 +54,9 @@ fn list(location: &Path) -> Done {
 }
 
 /// An encrypted file, its metadata, and its key.
-type Open = (Box<dyn FileSource>, Vec<u8>, Opened);
+type Known = (Box<dyn FileSource>, Vec<u8>, Opened);
 
-fn open(path: &Path, ring: &KeyRing) -> Result<Open, Failure> {
+fn open(path: &Path, ring: &KeyRing) -> Result<Known, Failure> {
     let at_path = |error: ntbak::Error| error.at_path(path);
     let source = place::open(path)?;
     let metadata = source.encrypted().map_err(at_path)?.map(|file| file.metadata().to_vec());
@@ -69,7 +69,16 @@ fn open(path: &Path, ring: &KeyRing) -> Result<Open, Failure> {
 
 /// Puts the same file with other users in its place.
 fn replace(path: &Path, source: Box<dyn FileSource>, metadata: Vec<u8>, reporter: &Reporter) -> Done {
-    let directory = source.info()?.attributes.is_directory();
+    let info = source.info()?;
+    let directory = info.attributes.is_directory();
+    if info.link_count > 1 && !directory {
+        let why = format!(
+            "{}: it has {} names (hard links), and whom you remove could open the others",
+            path.display(),
+            info.link_count
+        );
+        return Err(Failure::Usage(why));
+    }
     let sink = if directory { place::in_place(path)? } else { place::stage(path, false)? };
     ntbak::copy(&Rekeyed::new(source, metadata), sink, &report_on(reporter, path))
         .map_err(|error| error.at_path(path))?;
