@@ -93,6 +93,12 @@ impl Run {
         self
     }
 
+    /// With this variable.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
     /// In this directory.
     pub(crate) fn cd(mut self, directory: &Path) -> Self {
         self.command.current_dir(directory);

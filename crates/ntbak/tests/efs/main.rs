@@ -17,6 +17,9 @@ use proptest::prelude::*;
 use tempfile::tempdir;
 
 mod api;
+mod functions;
+mod hostile;
+mod keys;
 mod made;
 
 use made::*;
