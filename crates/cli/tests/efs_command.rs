@@ -51,8 +51,8 @@ macro_rules! keys {
     };
 }
 
-fn openssl(args: &[OsString]) {
-    let out = Command::new("openssl").args(args).output().unwrap();
+fn openssl(args: Vec<OsString>) {
+    let out = Command::new("openssl").args(&args).output().unwrap();
     assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
 }
 
@@ -63,7 +63,7 @@ impl Keys {
 
     fn make(&self, name: &str) {
         let (key, cert) = (self.path(&format!("{name}.key")), self.path(&format!("{name}.cert")));
-        openssl(&args![
+        openssl(args![
             "req",
             "-x509",
             "-newkey",
@@ -84,13 +84,13 @@ impl Keys {
             let mut args = args!["pkcs12", "-export", "-inkey", &key, "-in", &cert, "-out", self.path(file)];
             args.extend(args!["-passout", format!("pass:{password}")]);
             args.extend(options.iter().map(OsString::from));
-            openssl(&args);
+            openssl(args);
         };
         pfx(&format!("{name}.pfx"), PASSWORD, &[]);
         pfx(&format!("{name}.legacy.pfx"), PASSWORD, &["-legacy"]);
         pfx(&format!("{name}.empty.pfx"), "", &[]);
         let encrypted = self.path(&format!("{name}.encrypted.key"));
-        openssl(&args![
+        openssl(args![
             "pkcs8",
             "-topk8",
             "-in",
@@ -447,7 +447,7 @@ fn decrypt_all_tells_what_it_cannot_list() {
     fs::create_dir_all(tree.join("closed")).unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
     keys.encrypt(&tree, "one", b"one");
-    fs::set_permissions(tree.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(tree.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
     fs::set_permissions(keys.path("alice.key"), fs::Permissions::from_mode(0o644)).unwrap();
     let out = dir.path().join("out");
     // The side files of the tree are root's, but the attribute is everybody's.
