@@ -41,6 +41,7 @@ fn missing() -> Option<String> {
         ("python3", &["--version"]),
         ("cmp", &["--version"]),
         ("umount", &["--version"]),
+        ("strace", &["--version"]),
     ] {
         if Command::new(program).args(arguments).output().is_err() {
             return Some(format!("{program} is not installed"));

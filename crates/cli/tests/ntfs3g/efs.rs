@@ -303,10 +303,8 @@ fn efs_69_to_72_what_a_mount_cannot_do() {
     fs::create_dir(a.path("compressed")).unwrap();
     make::attributes(&a.path("compressed"), 0x800);
     let ran = ntbak_with(&raw, args!["efs", "import", &a.path("compressed/f")]);
-    if ran.code != 0 {
-        assert!(ran.stderr.contains("compressed"), "{}", ran.stderr);
-        assert_eq!(fs::read_dir(a.path("compressed")).unwrap().count(), 0);
-    }
+    assert!(ran.code == 1 && ran.stderr.contains("compressed"), "{}", ran.stderr);
+    assert_eq!(fs::read_dir(a.path("compressed")).unwrap().count(), 0);
     // Without efs_raw there is nothing to read or write, and the message says what is missing.
     a.remount("streams_interface=windows");
     let ran = ntbak(args!["efs", "export", &a.path("f")]).expect(1);
@@ -314,6 +312,26 @@ fn efs_69_to_72_what_a_mount_cannot_do() {
     let ran = ntbak_with(&raw, args!["efs", "import", &a.path("g")]).expect(1);
     assert!(ran.stderr.contains("efs_raw"), "{}", ran.stderr);
     assert!(!a.path("g").exists());
+}
+
+/// ntfs-3g sets what EFS keeps once; that somebody else was first is no success.
+#[test]
+fn efs_70_what_is_there_already_is_an_error() {
+    need_volumes!();
+    let key = Key::new("alice");
+    let a = Volume::new(64);
+    encrypt(&a, &key, "f", &content(1000));
+    let export = a.beside("export");
+    fs::write(&export, ntbak(args!["efs", "export", &a.path("f")]).expect(0).stdout).unwrap();
+    let before = fs::read_dir(a.root()).unwrap().count();
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=fsetxattr,setxattr,lsetxattr:error=EEXIST"]);
+    command.arg(env!("CARGO_BIN_EXE_ntbak")).args(["efs", "import"]).arg(a.path("g"));
+    let ran = command.stdin(fs::File::open(&export).unwrap()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.code() == Some(1) && stderr.contains("what EFS keeps of the file"), "{stderr}");
+    assert!(!a.path("g").exists());
+    assert_eq!(fs::read_dir(a.root()).unwrap().count(), before);
 }
 
 #[test]

@@ -271,6 +271,24 @@ fn efs_46_flags_that_nobody_knows_are_ignored() {
     assert!(exported(&system, &at("f"), unknown).unwrap() == simple(3));
 }
 
+/// The C library's A and W variants translate to this name.
+#[test]
+fn efs_47_names_of_any_language_and_names_that_are_none() {
+    for (system, at, dir) in systems() {
+        for name in ["Grüße, мир – 世界 \u{1F5C4}", "e\u{301}"] {
+            imported(&system, &at(name), RawFlags::empty(), &simple(3), 100).unwrap();
+            assert!(exported(&system, &at(name), RawFlags::empty()).unwrap() == simple(3));
+        }
+        // The same letter in one character is another name.
+        assert_eq!(code(exported(&system, &at("\u{e9}"), RawFlags::empty())), 2);
+        if let Some(dir) = dir {
+            assert_eq!(code(imported(&system, &at("nul\0l"), RawFlags::empty(), &simple(3), 100)), 87);
+            assert_eq!(code(exported(&system, &at("nul\0l"), RawFlags::empty())), 87);
+            assert_eq!(names(dir.path()).len(), 2);
+        }
+    }
+}
+
 #[test]
 fn efs_48_an_open_handle_is_in_the_way() {
     let volume = MemoryVolume::new();

@@ -5,6 +5,7 @@
 use ntbak_wire::efs::{SECTOR, Segment, StreamEnd};
 use ntbak_wire::record::StreamHead;
 use ntbak_wire::{Win32Error, efs};
+use rustix::io::Errno;
 
 use super::{Current, Ntfs3gSink};
 use crate::efs::{Import, ImportTarget, TRAILER, trailer_of};
@@ -106,9 +107,14 @@ impl Ntfs3gSink {
     pub(super) fn apply_efs(&self, node: &Node) -> Result<()> {
         let Some(metadata) = &self.efs.metadata else { return Ok(()) };
         node.set_xattr(ntfs3g::EFS_INFO, metadata).map_err(|error| {
-            let hint =
-                "no file is compressed and encrypted: what is made in a compressed directory cannot be";
-            Error::io("setting what EFS keeps of the file", error).hint(hint)
+            let failed = Error::io("setting what EFS keeps of the file", error);
+            match error {
+                Errno::IO => failed.hint(
+                    "no file is compressed and encrypted: what is made in a compressed directory cannot be",
+                ),
+                Errno::EXIST => failed.hint("ntfs-3g sets it once, and somebody else has: try again"),
+                _ => failed,
+            }
         })
     }
 }
