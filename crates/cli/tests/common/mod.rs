@@ -17,9 +17,14 @@ pub(crate) fn judges() -> PathBuf {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/judges"), PathBuf::from)
 }
 
-/// Whether volumes can be made, mounted and judged here; says why not, and is a failure where everything is required.
+/// Whether volumes can be made, mounted and judged here.
 pub(crate) fn ready() -> bool {
-    let Some(why) = missing() else { return true };
+    nothing_is_missing(missing())
+}
+
+/// Whether a test can run here; says why not, and is a failure where everything is required.
+pub(crate) fn nothing_is_missing(missing: Option<String>) -> bool {
+    let Some(why) = missing else { return true };
     assert!(std::env::var_os("NTBAK_REQUIRE_ALL").is_none(), "NTBAK_REQUIRE_ALL is set, but {why}");
     eprintln!("skipped: {why}");
     false
