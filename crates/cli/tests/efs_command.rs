@@ -418,7 +418,7 @@ fn decrypt_all_stays_in_its_directories() {
     symlink(elsewhere.join("four"), out.join("one")).unwrap();
     let before = fs::read(elsewhere.join("four")).unwrap();
     let ran = ntbak(keys.with("alice", args!["efs", "decrypt", &tree, "--all", "-o", &out])).expect(3);
-    ran.says("three").says("in the way");
+    ran.says("three").says("nothing is put behind it");
     assert_eq!(fs::read(out.join("one")).unwrap(), b"one");
     assert_eq!(fs::read(out.join("export")).unwrap(), b"one");
     assert_eq!(fs::read(out.join("sub/two")).unwrap(), content(20_000));
@@ -437,6 +437,49 @@ fn decrypt_all_stays_in_its_directories() {
         .expect(1);
     // A pipe alone is no file, and is not waited for.
     ntbak(args!["efs", "info", tree.join("pipe")]).run();
+}
+
+/// Out of archives, compressed or not, as out of the directory: named streams, holes, links and what nobody opens.
+#[test]
+fn decrypt_all_takes_archives() {
+    let (keys, dir) = (keys!(), scratch());
+    let tree = dir.path().join("tree");
+    fs::create_dir_all(tree.join("sub")).unwrap();
+    keys.encrypt(&tree, "one", &content(70_000));
+    keys.encrypt(&tree.join("sub"), "two", b"");
+    fs::hard_link(tree.join("one"), tree.join("sub/one again")).unwrap();
+    let plain = dir.path().join("plain");
+    let streams = [data(b"content"), alternate("hidden", b"of the stream")].concat();
+    ntbak(args!["stream", "write", &plain]).input(&streams).expect(0);
+    let (alice, bob) = (keys.path("alice.cert"), keys.path("bob.cert"));
+    ntbak(args!["efs", "encrypt", &plain, "--for", alice, "-o", tree.join("sub/three")]).expect(0);
+    ntbak(args!["efs", "encrypt", &plain, "--for", bob, "-o", tree.join("bobs")]).expect(0);
+    fs::write(tree.join("in plain"), "not encrypted").unwrap();
+    for name in ["x.tar", "x.tar.zst"] {
+        let (archive, out) = (dir.path().join(name), dir.path().join(name).with_extension("out"));
+        ntbak(args!["backup", &tree, "-o", &archive]).expect(0);
+        let decrypt = args!["efs", "decrypt", &archive, "--all", "-o", &out];
+        let ran = ntbak(keys.with("alice", decrypt)).expect(3);
+        ran.says("lost efs of").says("bobs").says("4 files decrypted");
+        assert_eq!(fs::read(out.join("one")).unwrap(), content(70_000));
+        assert_eq!(fs::read(out.join("sub/one again")).unwrap(), content(70_000));
+        assert_eq!(fs::read(out.join("sub/two")).unwrap(), b"");
+        assert_eq!(fs::read(out.join("sub/three")).unwrap(), b"content");
+        let hidden = ntbak(args!["cat", format!("{}:hidden", out.join("sub/three").display())]).expect(0);
+        assert_eq!(hidden.stdout, b"of the stream");
+        assert!(!out.join("bobs").exists() && !out.join("in plain").exists());
+        // Damaged, it is an error or a loss, and never garbage under a name.
+        let mut bytes = fs::read(&archive).unwrap();
+        bytes.truncate(bytes.len() / 2);
+        fs::write(&archive, bytes).unwrap();
+        let out = dir.path().join("half").join(name);
+        fs::create_dir_all(&out).unwrap();
+        let ran = ntbak(keys.with("alice", args!["efs", "decrypt", &archive, "--all", "-o", &out])).run();
+        assert!([1, 3].contains(&ran.code), "{}", ran.stderr);
+        for (name, whole) in [("one", content(70_000)), ("sub/three", b"content".to_vec())] {
+            assert!(fs::read(out.join(name)).is_ok_and(|found| found == whole) || !out.join(name).exists());
+        }
+    }
 }
 
 /// One that cannot be listed is told; the others are decrypted.

@@ -13,6 +13,7 @@ mod directory;
 mod memory;
 mod ntfs3g;
 mod raw;
+mod spooled;
 
 pub use directory::DirectorySource;
 pub(crate) use directory::{modified, size};
@@ -20,6 +21,7 @@ pub use memory::MemorySource;
 pub use ntfs3g::Ntfs3gSource;
 pub(crate) use ntfs3g::read_attributes;
 pub use raw::RawSource;
+pub use spooled::{Spool, SpooledSource};
 
 /// What of a file is going to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

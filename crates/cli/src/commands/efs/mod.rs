@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use ntbak::source::RawSource;
 use ntbak::{FileSource, place};
+use ntbak_wire::efs;
 
 use crate::commands::Done;
 use crate::failure::Failure;
@@ -47,7 +48,7 @@ pub(crate) enum EfsCommand {
     },
     /// Write the plaintext of an encrypted file.
     Decrypt {
-        /// An encrypted file, a raw export, or with --all a directory.
+        /// An encrypted file, a raw export, or with --all a directory or an archive.
         location: PathBuf,
         #[command(flatten)]
         keys: KeyArgs,
@@ -57,7 +58,7 @@ pub(crate) enum EfsCommand {
         /// Write to OUT: the file with everything about it, or with --all the directory of them.
         #[arg(short, long, value_name = "OUT")]
         output: Option<PathBuf>,
-        /// Every encrypted file below a directory; those that no key opens are reported.
+        /// Every encrypted file of a directory or an archive; those that no key opens are reported.
         #[arg(long, requires = "output")]
         all: bool,
     },
@@ -147,6 +148,6 @@ fn open(location: &Path) -> Result<Box<dyn FileSource>, Failure> {
 /// Whether a file begins as every export does.
 fn is_export(file: &File) -> bool {
     use std::os::unix::fs::FileExt;
-    let mut head = [0; 12];
-    file.read_exact_at(&mut head, 0).is_ok() && head == *b"\x00\x01\x00\x00R\0O\0B\0S\0"
+    let mut head = [0; efs::SIGNATURE.len()];
+    file.read_exact_at(&mut head, 0).is_ok() && head == efs::SIGNATURE
 }
