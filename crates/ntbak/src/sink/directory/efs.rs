@@ -63,7 +63,8 @@ impl ImportTarget for DirectorySink {
         let encrypted = self.efs.head.as_ref().is_some_and(|head| head.encrypted);
         let mut flags = StreamFlags::empty();
         flags.set(StreamFlags::ENCRYPTED, encrypted);
-        flags.set(StreamFlags::SPARSE, encrypted && end.sparse);
+        // What has no ciphertext is not decrypted: the reader must know that it is a hole.
+        flags.set(StreamFlags::SPARSE, encrypted && (end.sparse || end.gaps));
         let stored = if encrypted { stored_size(end.size) } else { end.size };
         if encrypted && end.size > 0 {
             self.efs.runs = [(stored - TRAILER, TRAILER)].into();
