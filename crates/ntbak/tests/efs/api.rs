@@ -145,6 +145,20 @@ fn efs_36_what_is_there_is_replaced_or_not() {
     assert_eq!(code(imported(&system, "read-only", RawFlags::empty(), &simple(1), 9)), 5);
 }
 
+/// Without its ACL, the mode of a file would give the ACL's mask to the group.
+#[test]
+fn efs_36_what_linux_keeps_of_a_file_stays() {
+    let volume = MemoryVolume::new();
+    let system = System::new(volume.clone());
+    let mut there = MemoryFile::file();
+    there.linux_attributes.insert(b"system.posix_acl_access".to_vec(), vec![2, 0, 0, 0]);
+    volume.insert("f", there.clone());
+    imported(&system, "f", RawFlags::empty(), &simple(1), 9).unwrap();
+    let file = volume.get("f").unwrap();
+    assert_eq!(file.read().linux_attributes, there.linux_attributes);
+    assert!(file.read().efs_raw.is_some());
+}
+
 #[test]
 fn efs_37_efs_38_directories() {
     let mut stream = plan(Some("s"), Content::plain(700));
