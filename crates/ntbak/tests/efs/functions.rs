@@ -626,6 +626,38 @@ fn backup_read_gives_plaintext_to_who_has_a_key() {
     assert_eq!(code(backup(&System::new(volume).with_keys(alice_with_bobs_recovery()), "f")), 5);
 }
 
+/// A directory is backed up without its key; so it is with the keys of others at hand.
+#[test]
+fn a_directory_is_backed_up_with_the_wrong_key_as_with_none() {
+    for place in places() {
+        let path = place.put("d", MemoryFile::directory());
+        let before = backup(&place.system, &path).unwrap();
+        encrypt_file(&place.system, &path).unwrap();
+        for ring in [KeyRing::new(), ring(0), ring(2)] {
+            let volume: Box<dyn Volume> = match &place.memory {
+                Some(memory) => Box::new(memory.clone()),
+                None => Box::new(HostVolume),
+            };
+            let system = System::new(Faulty { volume, fails: None })
+                .with_keys(EncryptionKeys { ring, ..EncryptionKeys::default() });
+            assert!(backup(&system, &path).unwrap() == before);
+        }
+    }
+}
+
+/// What a link leads to would stay as it is, while the link said that it is encrypted.
+#[test]
+fn a_link_is_not_encrypted() {
+    let place = &places()[1];
+    let target = place.put("f", plain_file(100));
+    let link = place.at("link");
+    std::os::unix::fs::symlink("f", &link).unwrap();
+    assert_eq!(code(encrypt_file(&place.system, &link)), 50);
+    assert_eq!(file_encryption_status(&place.system, &link).unwrap(), EncryptionStatus::Encryptable);
+    assert!(place.source(&target).encrypted().unwrap().is_none());
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("f"));
+}
+
 /// What would be written into ciphertext is nonsense afterwards: Windows refuses who has no key, and so do we.
 #[test]
 fn nothing_is_written_into_an_encrypted_file() {
