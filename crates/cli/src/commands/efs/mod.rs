@@ -10,6 +10,7 @@ use ntbak::{FileSource, place};
 use crate::commands::Done;
 use crate::failure::Failure;
 use crate::keys::KeyArgs;
+use crate::many;
 use crate::report::Reporter;
 
 mod decrypt;
@@ -133,20 +134,31 @@ pub(crate) fn run(command: EfsCommand, reporter: &Reporter) -> Done {
 
 /// A file in its place, or in a raw export.
 fn open(location: &Path) -> Result<Box<dyn FileSource>, Failure> {
-    // A pipe, which would wait for a writer, is not even opened.
-    if location.metadata().is_ok_and(|metadata| metadata.is_file())
-        && let Ok(file) = File::open(location)
-        && is_export(&file)
-    {
+    if let Some(file) = open_export(location) {
         let raw = RawSource::open(file).map_err(|error| error.at_path(location))?;
         return Ok(Box::new(raw));
     }
     Ok(place::open(location)?)
 }
 
-/// Whether a file begins as every export does.
-fn is_export(file: &File) -> bool {
+/// Why there is nothing to do, and what would do.
+fn not_encrypted(location: &Path) -> Failure {
+    let why = if open_export(location).is_some() {
+        "it is a raw export: import it first, and export it again"
+    } else if many::is_archive(location) {
+        "it is an archive, not an encrypted file; `ntbak restore` takes files out of it"
+    } else {
+        "it is not encrypted; `ntbak stream read` backs it up"
+    };
+    Failure::Usage(format!("{}: {why}", location.display()))
+}
+
+/// A file that begins as every export does.
+fn open_export(location: &Path) -> Option<File> {
     use std::os::unix::fs::FileExt;
+    // A pipe, which would wait for a writer, is not even opened.
+    let file = location.metadata().is_ok_and(|metadata| metadata.is_file()).then(|| File::open(location));
     let mut head = [0; 12];
-    file.read_exact_at(&mut head, 0).is_ok() && head == *b"\x00\x01\x00\x00R\0O\0B\0S\0"
+    let file = file?.ok()?;
+    (file.read_exact_at(&mut head, 0).is_ok() && head == *b"\x00\x01\x00\x00R\0O\0B\0S\0").then_some(file)
 }
