@@ -131,7 +131,14 @@ pub fn decrypt_file(system: &System, path: &str) -> Result<()> {
     }
     refuse_links(&info).map_err(at_path)?;
     let plain = Decrypted::open(source, &keys_of(system).ring).map_err(at_path)?;
-    replace(system, path, &plain).map_err(at_path)
+    replace(system, path, &plain).map_err(at_path)?;
+    // A directory is changed as it is, and not every place can do that.
+    let still = open(system, path).and_then(|source| source.info()).map_err(at_path)?;
+    if still.attributes.contains(FileAttributes::ENCRYPTED) {
+        let why = "it stays encrypted: the place cannot take that away from a directory";
+        return Err(at_path(Error::new(Win32Error::NOT_SUPPORTED, why)));
+    }
+    Ok(())
 }
 
 /// `FileEncryptionStatus`.
