@@ -308,6 +308,25 @@ fn what_cannot_be_encrypted_says_so() {
     assert_eq!(ntbak(keys.with("alice", args!["efs", "decrypt", at("h")])).expect(0).stdout, b"content");
 }
 
+#[test]
+fn decrypt_all_tells_of_streams_of_directories() {
+    let (keys, dir) = (keys!(), scratch());
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir_all(at("tree/d")).unwrap();
+    fs::create_dir(at("tree/e")).unwrap();
+    ntbak(args!["stream", "write", at("tree/d")]).input(&alternate("s", b"secret")).expect(0);
+    for name in ["tree/d", "tree/e"] {
+        let (path, cert) = (at(name), keys.path("alice.cert"));
+        ntbak(args!["efs", "encrypt", &path, "--for", cert, "-o", &path]).expect(0);
+    }
+    let all = args!["efs", "decrypt", at("tree"), "--all", "-o", at("out")];
+    let ran = ntbak(keys.with("alice", all)).expect(3);
+    ran.says("lost stream of").says("tree/d");
+    assert!(!ran.stderr.contains("tree/e"), "{}", ran.stderr);
+    let alone = args!["efs", "decrypt", at("tree/d"), "--stream", "s"];
+    assert_eq!(ntbak(keys.with("alice", alone)).expect(0).stdout, b"secret");
+}
+
 /// Key files are small: whatever is given for one, it takes neither all memory nor a minute.
 #[test]
 fn what_is_no_key_file_is_refused_at_once() {

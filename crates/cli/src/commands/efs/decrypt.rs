@@ -87,6 +87,7 @@ pub(crate) fn all(directory: &Path, output: &Path, keys: &KeyRing, reporter: &Re
                 continue;
             }
             if kind.is_dir() {
+                tell_streams(&path, &report);
                 match list(&path) {
                     Ok(entries) => waiting.push(entries),
                     Err(error) => report.loss(LossKind::Content, format!("listing it: {error}")),
@@ -101,6 +102,23 @@ pub(crate) fn all(directory: &Path, output: &Path, keys: &KeyRing, reporter: &Re
         }
     }
     Ok(Some(format!("{}: {} decrypted to {}", directory.display(), count(done, "file"), output.display())))
+}
+
+/// Directories are made anew here: what one of them has in streams of its own would be missed without a word.
+fn tell_streams(directory: &Path, report: &ntbak::FileReport<'_>) {
+    let has_streams = || {
+        let source = place::open(directory)?;
+        let file = source.encrypted()?;
+        Ok::<_, ntbak::Error>(file.is_some_and(|file| file.streams().iter().any(|plan| plan.head.encrypted)))
+    };
+    match has_streams() {
+        Ok(false) => {}
+        Ok(true) => {
+            let why = "the directory's own streams are encrypted: decrypt it by itself, without --all";
+            report.loss(LossKind::Stream, why);
+        }
+        Err(error) => report.loss(LossKind::Efs, error.reason()),
+    }
 }
 
 /// What is in a directory, in order.
