@@ -374,6 +374,19 @@ fn duplicate_gives_the_same_people() {
             [users, query_recovery_agents_on_encrypted_file(system, path).unwrap()]
         };
         assert_eq!(people(&to), people(&from));
+        // With a key of its own: equal sectors of the two must not show.
+        let fek = |path: &str| {
+            let source = place.source(path);
+            let file = source.encrypted().unwrap().unwrap();
+            ring(0).open(&ntbak_wire::efs::Metadata::parse(file.metadata()).unwrap()).unwrap().fek
+        };
+        assert_ne!(fek(&to), fek(&from));
+        // Where a certificate is not at hand, it is the same one.
+        add_users_to_encrypted_file(system, &from, &[recipient(2)]).unwrap();
+        let shared = place.at("shared");
+        duplicate_encryption_info_file(system, &from, &shared, true, none).unwrap();
+        assert_eq!((fek(&shared), people(&shared)), (fek(&from), people(&from)));
+        remove_users_from_encrypted_file(system, &from, &[thumbprint(2)]).unwrap();
         // It is empty, and decrypts to that.
         assert!(
             ring(0)
@@ -400,7 +413,7 @@ fn duplicate_gives_the_same_people() {
         assert!(place.raw(&from) == raw);
         decrypt_file(system, &to).unwrap();
         assert_eq!(place.source(&to).stream(0).unwrap().map_or(0, |head| head.size), 0);
-        place.only(&["d", "from", "to"]);
+        place.only(&["d", "from", "shared", "to"]);
     }
 }
 
