@@ -184,7 +184,9 @@ impl From<WireError> for Error {
 
 impl From<ntbak_efs::Error> for Error {
     fn from(error: ntbak_efs::Error) -> Self {
-        Self::from(Cause::Efs(error))
+        let unknown = matches!(error, ntbak_efs::Error::NoMatch { .. });
+        let error = Self::from(Cause::Efs(error));
+        if unknown { error.hint("`ntbak efs info` shows whose keys open it") } else { error }
     }
 }
 

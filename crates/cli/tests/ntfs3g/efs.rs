@@ -346,6 +346,18 @@ fn efs_38_a_directory_is_encrypted() {
     let exports =
         [a.path("d"), b.path("d")].map(|path| ntbak(args!["efs", "export", &path]).expect(0).stdout);
     assert!(exports[0] == exports[1]);
+    // In place, ntfs-3g does not take it away again: nobody may believe that it did.
+    let decrypt = args!["efs", "decrypt", &a.path("d"), "--key", &key.path("key"), "-o", &a.path("d")];
+    ntbak(decrypt).expect(3).lost_only(&["change-time", "efs"]);
+    ntbak(args!["efs", "info", &a.path("d")]).expect(0);
+    // The data of a file do not become a directory without them.
+    fs::write(a.path("plain/f"), "content").unwrap();
+    let raw = a.path("plain/raw");
+    let file = a.path("plain/f");
+    ntbak(args!["efs", "encrypt", &file, "--for", &key.path("cert"), "--raw", "-o", &raw]).expect(0);
+    let import = ntbak_from(&raw, args!["efs", "import", &a.path("new"), "--directory"]).expect(1);
+    assert!(import.stderr.contains("no unnamed data stream"), "{}", import.stderr);
+    assert!(!a.path("new").exists());
     b.unmount();
     assert_eq!(judge::dump(&b)["/d"]["attr"].as_u64().unwrap() & 0x4000, 0x4000);
 }

@@ -43,7 +43,8 @@ impl Opener<'_> {
         options: WalkOptions<'_>,
         visit: &mut dyn FnMut(Visit<'_>) -> Result<()>,
     ) -> Result<bool> {
-        let FileVisit { path, shown, content, .. } = file;
+        let FileVisit { path, shown, info, content } = file;
+        let file_is_directory = info.attributes.is_directory();
         let report = FileReport { to: options.report, path: shown };
         let spooled;
         let source: &dyn FileSource = match content.source() {
@@ -56,6 +57,10 @@ impl Opener<'_> {
                 Err(error) => return lost(&error, &report),
             },
         };
+        // A directory is made anyway where something in it is; what it has of its own may be in streams.
+        if file_is_directory && !has_ciphertext(source) {
+            return Ok(false);
+        }
         let export;
         let source: &dyn FileSource = match source.info() {
             Ok(info) if info.attributes.contains(FileAttributes::ENCRYPTED) => source,
@@ -109,6 +114,13 @@ impl ReadRaw for Unnamed<'_> {
     }
 }
 
+fn has_ciphertext(source: &dyn FileSource) -> bool {
+    // Who cannot be asked is opened, which tells why.
+    source
+        .encrypted()
+        .map_or(true, |file| file.is_some_and(|file| file.streams().iter().any(|plan| plan.head.encrypted)))
+}
+
 /// Whether the content of a file begins as every raw export does.
 fn is_export(source: &dyn FileSource) -> bool {
     let mut head = [0; efs::SIGNATURE.len()];
@@ -135,10 +147,8 @@ impl Tree for DecryptedTree<'_> {
         let walked = tree.walk(quiet, &mut |thing| match thing {
             Visit::File(file) => {
                 let attributes = file.info.attributes;
-                let is_export = || file.content.source().is_some_and(is_export);
-                if attributes.is_directory()
-                    || !attributes.contains(FileAttributes::ENCRYPTED) && !is_export()
-                {
+                let is_export = || !attributes.is_directory() && file.content.source().is_some_and(is_export);
+                if !attributes.contains(FileAttributes::ENCRYPTED) && !is_export() {
                     heard.pass_on(Some(file.shown));
                     return Ok(());
                 }

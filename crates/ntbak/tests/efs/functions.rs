@@ -374,6 +374,19 @@ fn duplicate_gives_the_same_people() {
             [users, query_recovery_agents_on_encrypted_file(system, path).unwrap()]
         };
         assert_eq!(people(&to), people(&from));
+        // With a key of its own: equal sectors of the two must not show.
+        let fek = |path: &str| {
+            let source = place.source(path);
+            let file = source.encrypted().unwrap().unwrap();
+            ring(0).open(&ntbak_wire::efs::Metadata::parse(file.metadata()).unwrap()).unwrap().fek
+        };
+        assert_ne!(fek(&to), fek(&from));
+        // Where a certificate is not at hand, it is the same one.
+        add_users_to_encrypted_file(system, &from, &[recipient(2)]).unwrap();
+        let shared = place.at("shared");
+        duplicate_encryption_info_file(system, &from, &shared, true, none).unwrap();
+        assert_eq!((fek(&shared), people(&shared)), (fek(&from), people(&from)));
+        remove_users_from_encrypted_file(system, &from, &[thumbprint(2)]).unwrap();
         // It is empty, and decrypts to that.
         assert!(
             ring(0)
@@ -400,7 +413,7 @@ fn duplicate_gives_the_same_people() {
         assert!(place.raw(&from) == raw);
         decrypt_file(system, &to).unwrap();
         assert_eq!(place.source(&to).stream(0).unwrap().map_or(0, |head| head.size), 0);
-        place.only(&["d", "from", "to"]);
+        place.only(&["d", "from", "shared", "to"]);
     }
 }
 
@@ -624,6 +637,38 @@ fn backup_read_gives_plaintext_to_who_has_a_key() {
     let volume = MemoryVolume::new();
     volume.insert("f", with_attributes(MemoryFile::file(), FileAttributes::ENCRYPTED));
     assert_eq!(code(backup(&System::new(volume).with_keys(alice_with_bobs_recovery()), "f")), 5);
+}
+
+/// A directory is backed up without its key; so it is with the keys of others at hand.
+#[test]
+fn a_directory_is_backed_up_with_the_wrong_key_as_with_none() {
+    for place in places() {
+        let path = place.put("d", MemoryFile::directory());
+        let before = backup(&place.system, &path).unwrap();
+        encrypt_file(&place.system, &path).unwrap();
+        for ring in [KeyRing::new(), ring(0), ring(2)] {
+            let volume: Box<dyn Volume> = match &place.memory {
+                Some(memory) => Box::new(memory.clone()),
+                None => Box::new(HostVolume),
+            };
+            let system = System::new(Faulty { volume, fails: None })
+                .with_keys(EncryptionKeys { ring, ..EncryptionKeys::default() });
+            assert!(backup(&system, &path).unwrap() == before);
+        }
+    }
+}
+
+/// What a link leads to would stay as it is, while the link said that it is encrypted.
+#[test]
+fn a_link_is_not_encrypted() {
+    let place = &places()[1];
+    let target = place.put("f", plain_file(100));
+    let link = place.at("link");
+    std::os::unix::fs::symlink("f", &link).unwrap();
+    assert_eq!(code(encrypt_file(&place.system, &link)), 50);
+    assert_eq!(file_encryption_status(&place.system, &link).unwrap(), EncryptionStatus::Encryptable);
+    assert!(place.source(&target).encrypted().unwrap().is_none());
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("f"));
 }
 
 /// What would be written into ciphertext is nonsense afterwards: Windows refuses who has no key, and so do we.

@@ -82,6 +82,9 @@ pub struct StreamEnd {
     pub vdl: u64,
     /// A segment said that the stream belongs to a sparse file.
     pub sparse: bool,
+    /// There are parts below the valid data length without ciphertext, whether the stream is sparse or not: they read as
+    /// zeros, and must not be decrypted.
+    pub gaps: bool,
     /// The last segment was a full one, so nothing in the format tells whether another followed. True for every whole
     /// stream whose size is a multiple of 64 KiB, for one cut between two segments, and for plain streams.
     pub open: bool,

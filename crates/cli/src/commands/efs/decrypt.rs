@@ -28,9 +28,16 @@ pub(crate) fn one(
     let algorithm = opened.fek.algorithm();
     if let (Some(output), None) = (output.filter(|output| *output != Path::new("-")), stream) {
         let directory = plain.info()?.attributes.is_directory();
-        let sink = place::stage(output, directory)?;
-        ntbak::copy(&plain, sink, &report_on(reporter, location)).map_err(|error| error.at_path(output))?;
-        return Ok(Some(format!("{} decrypted to {} ({algorithm:?})", location.display(), output.display())));
+        let report = report_on(reporter, location);
+        let sink = if directory && output.is_dir() {
+            place::in_place(output)?
+        } else {
+            place::stage(output, directory)?
+        };
+        ntbak::copy(&plain, sink, &report).map_err(|error| error.at_path(output))?;
+        let what = if directory { ", the directory alone (--all takes what is in it)," } else { "" };
+        let (from, to) = (location.display(), output.display());
+        return Ok(Some(format!("{from}{what} decrypted to {to} ({algorithm:?})")));
     }
     let index = find(&plain, stream, location)?;
     let mut output = Output::open(output)?;

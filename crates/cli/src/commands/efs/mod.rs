@@ -11,6 +11,7 @@ use ntbak_wire::efs;
 use crate::commands::Done;
 use crate::failure::Failure;
 use crate::keys::KeyArgs;
+use crate::many;
 use crate::report::Reporter;
 
 mod decrypt;
@@ -134,20 +135,31 @@ pub(crate) fn run(command: EfsCommand, reporter: &Reporter) -> Done {
 
 /// A file in its place, or in a raw export.
 fn open(location: &Path) -> Result<Box<dyn FileSource>, Failure> {
-    // A pipe, which would wait for a writer, is not even opened.
-    if location.metadata().is_ok_and(|metadata| metadata.is_file())
-        && let Ok(file) = File::open(location)
-        && is_export(&file)
-    {
+    if let Some(file) = open_export(location) {
         let raw = RawSource::open(file).map_err(|error| error.at_path(location))?;
         return Ok(Box::new(raw));
     }
     Ok(place::open(location)?)
 }
 
-/// Whether a file begins as every export does.
-fn is_export(file: &File) -> bool {
+/// Why there is nothing to do, and what would do.
+fn not_encrypted(location: &Path) -> Failure {
+    let why = if open_export(location).is_some() {
+        "it is a raw export: import it first, and export it again"
+    } else if many::is_archive(location) {
+        "it is an archive, not an encrypted file; `ntbak restore` takes files out of it"
+    } else {
+        "it is not encrypted; `ntbak stream read` backs it up"
+    };
+    Failure::Usage(format!("{}: {why}", location.display()))
+}
+
+/// A file that begins as every export does.
+fn open_export(location: &Path) -> Option<File> {
     use std::os::unix::fs::FileExt;
+    // A pipe, which would wait for a writer, is not even opened.
+    let file = location.metadata().is_ok_and(|metadata| metadata.is_file()).then(|| File::open(location));
     let mut head = [0; efs::SIGNATURE.len()];
-    file.read_exact_at(&mut head, 0).is_ok() && head == efs::SIGNATURE
+    let file = file?.ok()?;
+    (file.read_exact_at(&mut head, 0).is_ok() && head == efs::SIGNATURE).then_some(file)
 }
