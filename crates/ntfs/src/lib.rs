@@ -1,0 +1,4 @@
+//! NTFS volumes, read without a mount.
+#![forbid(unsafe_code)]
+
+pub mod compress;
