@@ -13,6 +13,7 @@ mod attribute_list;
 mod boot;
 mod bytes;
 pub mod compress;
+pub mod catalogue;
 mod compressed;
 mod device;
 mod directory;
@@ -35,6 +36,7 @@ mod volume;
 
 pub use attribute::{AttributeFlags, AttributeType};
 pub use boot::Geometry;
+pub use catalogue::{Catalogue, CatalogueOptions};
 pub use directory::DirectoryEntry;
 pub use error::{Error, Place, Problem, Result};
 pub use file::File;
