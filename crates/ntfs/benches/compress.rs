@@ -13,7 +13,7 @@ use ntbak_image::ReadAt as _;
 use ntbak_ntfs::compress::lznt1;
 use ntbak_ntfs::compress::wof::{Algorithm, WofReader};
 
-#[path = "../tests/common/encode.rs"]
+#[path = "../tests/compress/encode.rs"]
 mod encode;
 
 /// A few megabytes of a program.

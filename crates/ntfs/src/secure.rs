@@ -117,7 +117,9 @@ impl Secure {
 
     fn parse_block(&mut self, start: u64, block: &[u8], copy: &[u8]) {
         let mut at = 0;
-        // Lost where an entry was damaged: the next good one is looked for at every place where one can be.
+        // Where an entry is damaged, the next good one is looked for at every place where one can be. Behind the last one
+        // anything may stand, so only what lies between two is damage; an id that is lost at the end is told when it is
+        // asked for.
         let mut lost = None;
         while at + MIN_ENTRY <= block.len() {
             let offset = start + at as u64;
@@ -136,9 +138,6 @@ impl Secure {
                 lost = Some(offset);
             }
             at += 16;
-        }
-        if let Some(from) = lost {
-            self.hurt(damaged(from));
         }
     }
 

@@ -1,86 +1,145 @@
-//! What the tests need: known content, other programs, and files that other people made.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, dead_code)]
+//! What the tests on whole volumes need: volumes made by mkntfs and ntfs-3g, real images, and the independent dumper.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    dead_code
+)]
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
-/// A test cannot run here: says why, and is a failure where everything is required.
+use tempfile::TempDir;
+
+pub(crate) mod compare;
+pub(crate) mod patch;
+
+fn beside_the_workspace(variable: &str, name: &str) -> PathBuf {
+    let ours = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(name);
+    env::var_os(variable).map_or_else(ours, PathBuf::from)
+}
+
+/// The real images.
+pub(crate) fn corpus() -> PathBuf {
+    beside_the_workspace("NTBAK_CORPUS", "corpus")
+}
+
+/// The independent judges.
+pub(crate) fn judges() -> PathBuf {
+    beside_the_workspace("NTBAK_JUDGES", "judges")
+}
+
+/// Says that a test does not run, which is a failure where everything is required.
 pub(crate) fn skip(why: &str) {
-    assert!(std::env::var_os("NTBAK_REQUIRE_ALL").is_none(), "NTBAK_REQUIRE_ALL is set, but {why}");
-    eprintln!("skipped: {why}");
+    assert!(env::var_os("NTBAK_REQUIRE_ALL").is_none(), "NTBAK_REQUIRE_ALL is set, but {why}");
+    println!("skipped: {why}");
 }
 
-/// Whether these programs are here.
-pub(crate) fn have(programs: &[&str]) -> bool {
-    let missing = programs.iter().find(|program| Command::new(program).arg("--version").output().is_err());
-    if let Some(program) = missing {
-        skip(&format!("{program} is not installed"));
+fn runs(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+/// Why no volume can be made here.
+pub(crate) fn no_mkntfs() -> Option<String> {
+    (!runs("mkntfs")).then(|| "mkntfs is not installed".to_owned())
+}
+
+/// Why no volume can be made, filled and judged here.
+pub(crate) fn no_volumes() -> Option<String> {
+    if let Some(why) = no_mkntfs().or_else(no_judge) {
+        return Some(why);
     }
-    missing.is_none()
-}
-
-/// A file of the corpus, if it is here.
-pub(crate) fn corpus(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("NTBAK_CORPUS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"), PathBuf::from);
-    let path = root.join(name);
-    if path.is_file() {
-        return Some(path);
+    if fs::File::options().read(true).write(true).open("/dev/fuse").is_err() {
+        return Some("/dev/fuse cannot be opened".to_owned());
     }
-    skip(&format!("there is no {} in the corpus (NTBAK_CORPUS)", name));
-    None
+    (!runs("ntfs-3g") || !runs("umount")).then(|| "ntfs-3g is not installed".to_owned())
 }
 
-/// Runs a program that has to succeed.
-pub(crate) fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> Vec<u8> {
-    let mut command = Command::new(program);
-    command.args(arguments).env("LC_ALL", "C.UTF-8");
-    let out = command.output().unwrap();
-    let stderr = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{command:?}: {}: {stderr}", out.status);
-    out.stdout
+/// Why no image can be judged here.
+pub(crate) fn no_judge() -> Option<String> {
+    if !runs("python3") {
+        return Some("python3 is not installed".to_owned());
+    }
+    let dumper = judges().join("dump-ntfs.py");
+    (!dumper.is_file()).then(|| format!("there is no {}", dumper.display()))
 }
 
-/// Runs a program with its arguments in one string, paths with spaces are not expected.
-pub(crate) fn shell(line: &str) -> Vec<u8> {
-    let mut words = line.split_whitespace();
-    run(words.next().unwrap(), words)
+/// Runs a program, which must succeed; its output.
+pub(crate) fn run<S: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = S>) -> Vec<u8> {
+    let output = Command::new(program).args(arguments).env("LC_ALL", "C.UTF-8").output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program}: {} {error}", String::from_utf8_lossy(&output.stdout));
+    output.stdout
 }
 
-/// Numbers that look like chance and are the same every time.
-pub(crate) struct Chance(u64);
+/// An image of its own, removed when it is dropped.
+pub(crate) struct Image {
+    dir: TempDir,
+}
 
-impl Chance {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+impl Image {
+    /// An empty image of this size, sparse.
+    pub(crate) fn empty(bytes: u64) -> Self {
+        let dir = TempDir::with_prefix("ntbak-ntfs-").unwrap();
+        let image = Self { dir };
+        fs::File::create(image.path()).unwrap().set_len(bytes).unwrap();
+        image
     }
 
-    pub(crate) fn number(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
+    /// A new volume of this many MiB.
+    pub(crate) fn formatted(mib: u64, options: &[&str]) -> Self {
+        let image = Self::empty(mib << 20);
+        let path = image.path();
+        let fixed = ["-F", "-Q", "-q", "-p", "0", "-H", "255", "-S", "63"];
+        let arguments = fixed.iter().chain(options).map(OsStr::new).chain([path.as_os_str()]);
+        run("mkntfs", arguments);
+        image
     }
 
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.number() % end as u64).unwrap()
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join("image")
     }
-}
 
-/// A disk with pieces of chance, text and nothing, of sizes that fit no cluster.
-pub(crate) fn disk(seed: u64, len: usize) -> Vec<u8> {
-    let mut chance = Chance::new(seed);
-    let mut disk = Vec::with_capacity(len + 300_000);
-    while disk.len() < len {
-        let most = if chance.below(4) == 0 { 300_000 } else { 20_000 };
-        let piece = 1 + chance.below(most);
-        match chance.below(3) {
-            0 => disk.resize(disk.len() + piece, 0),
-            1 => disk.extend((0..piece).map(|_| chance.number() as u8)),
-            _ => disk.extend((0..piece).map(|at| b"Windows NT file "[at % 16] ^ (at / 999) as u8)),
+    pub(crate) fn open(&self) -> fs::File {
+        fs::File::open(self.path()).unwrap()
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        fs::read(self.path()).unwrap()
+    }
+
+    /// Mounts the volume, does this at its root, and unmounts it.
+    pub(crate) fn mounted(&self, work: impl FnOnce(&Path)) {
+        let root = self.dir.path().join("mnt");
+        fs::create_dir_all(&root).unwrap();
+        let options = "no_detach,streams_interface=windows,efs_raw,permissions,compression";
+        let mut mount = Command::new("ntfs-3g");
+        mount.arg("-o").arg(options).arg(self.path()).arg(&root).env("LC_ALL", "C.UTF-8");
+        let mut daemon = mount.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let device = |path: &Path| std::os::unix::fs::MetadataExt::dev(&fs::metadata(path).unwrap());
+        let begun = Instant::now();
+        while device(&root) == device(self.dir.path()) {
+            assert!(daemon.try_wait().unwrap().is_none(), "ntfs-3g did not mount the volume");
+            assert!(begun.elapsed() < Duration::from_secs(60), "ntfs-3g does not mount the volume");
+            thread::sleep(Duration::from_millis(10));
         }
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&root)));
+        run("umount", [&root]);
+        daemon.wait().unwrap();
+        done.unwrap();
     }
-    disk.truncate(len);
-    disk
+
+    /// Fills the volume with files of every kind: `tiny`, `small` or `large`.
+    pub(crate) fn fill(&self, size: &str) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/zoo.py");
+        self.mounted(|root| {
+            let said = run("python3", [script.as_os_str(), root.as_os_str(), OsStr::new(size)]);
+            print!("{}", String::from_utf8_lossy(&said));
+        });
+    }
 }

@@ -1,15 +1,10 @@
 //! LZNT1: known vectors, round trips, what ntfs-3g writes, and damaged data.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod common;
-#[path = "common/encode.rs"]
-mod encode;
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::process::Command;
 
-use common::{Chance, corpus, disk, have, run, shell, skip};
+use crate::common::{Chance, corpus, disk, have, run, shell, skip};
 use ntbak_ntfs::compress::lznt1::decompress;
 use proptest::prelude::*;
 
@@ -96,7 +91,7 @@ fn hostile_10_lznt1_is_kept_in_bounds() {
     let bomb = chunk(PACKED, &[2, b'x', 0xFC, 0x0F]).repeat(40);
     assert!(unit(&bomb).unwrap().iter().all(|byte| *byte == b'x'));
     let mut chance = Chance::new(1);
-    let good = encode::lznt1(&disk(5, 65_536));
+    let good = crate::encode::lznt1(&disk(5, 65_536));
     for _ in 0..3000 {
         let mut bad = good.clone();
         for _ in 0..1 + chance.below(8) {
@@ -131,7 +126,7 @@ proptest! {
     #[test]
     fn what_is_encoded_comes_back(seed: u64, len in 0usize..=65_536) {
         let data = disk(seed, len);
-        let packed = encode::lznt1(&data);
+        let packed = crate::encode::lznt1(&data);
         let mut out = vec![0xEE; len];
         decompress(&packed, &mut out).unwrap();
         prop_assert!(out == data);
