@@ -8,7 +8,7 @@ use ntbak_wire::object_id::ObjectId;
 use ntbak_wire::record::Times;
 use ntbak_wire::{FileAttributes, ea};
 
-use crate::attribute::{Attribute, AttributeType, Attributes, Form};
+use crate::attribute::{Attribute, AttributeType, Attributes};
 use crate::attribute_list::{Entries, Entry};
 use crate::bytes::utf16_units;
 use crate::error::{Error, Problem, Result};
@@ -205,34 +205,34 @@ impl File {
             self.damage.push(Error::new("extension record", 0, Problem::Torn { at: 0 }).in_record(number));
         }
         let index = self.records.len();
+        let mut there = Vec::new();
+        for attribute in Record::parse(&bytes).ok().into_iter().flat_map(|record| record.attributes()) {
+            match attribute {
+                Ok(attribute) => there.push((attribute, false)),
+                Err(error) => self.damage.push(error.in_record(number)),
+            }
+        }
+        // By id first: it tells apart what has one type and no name. Where no id fits, the first that is left.
         let mut found = vec![false; entries.len()];
-        let attributes = Record::parse(&bytes).ok().into_iter().flat_map(|record| record.attributes());
-        for attribute in attributes {
-            let attribute = match attribute {
-                Ok(attribute) => attribute,
-                Err(error) => {
-                    self.damage.push(error.in_record(number));
-                    continue;
-                }
-            };
-            let mut named = false;
-            for (entry, found) in entries.iter().zip(&mut found) {
-                if is_that(entry, &attribute) {
-                    (named, *found) = (true, true);
+        for by_id in [true, false] {
+            for (entry, found) in entries.iter().zip(&mut found).filter(|(_, found)| !**found) {
+                let fits = |attribute: &Attribute<'_>| {
+                    is_that(entry, attribute) && (!by_id || entry.id == attribute.id)
+                };
+                let free = |taken: bool| by_id || !taken;
+                if let Some((_, taken)) = there.iter_mut().find(|(one, taken)| free(*taken) && fits(one)) {
+                    (*taken, *found) = (true, true);
                 }
             }
+        }
+        for (attribute, named) in there {
             // A list has no list: this is what keeps a reader from going in circles.
             if named && attribute.kind != AttributeType::ATTRIBUTE_LIST {
                 pieces.push(Piece { record: index, offset: attribute.offset });
             } else {
                 let (what, expected) = ("type", "that of an attribute which the attribute list names");
-                let error = Error::value(
-                    "extension record",
-                    attribute.offset as u64,
-                    what,
-                    attribute.kind.0.into(),
-                    expected,
-                );
+                let (at, kind) = (attribute.offset as u64, attribute.kind.0);
+                let error = Error::value("extension record", at, what, kind.into(), expected);
                 self.damage.push(error.in_record(number));
             }
         }
@@ -303,14 +303,9 @@ fn order(a: &Attribute<'_>, b: &Attribute<'_>) -> Ordering {
         .then(a.lowest().cmp(&b.lowest()))
 }
 
+/// Whether an entry of a list means this attribute, as far as type, name and VCN tell.
 fn is_that(entry: &Entry<'_>, attribute: &Attribute<'_>) -> bool {
-    let Entry { kind, name, lowest, id, .. } = *entry;
-    // Names and values of one type differ by their id only.
-    let by_id = matches!(attribute.form, Form::Resident { .. });
-    kind == attribute.kind
-        && name == attribute.name
-        && lowest == attribute.lowest()
-        && (!by_id || id == attribute.id)
+    entry.kind == attribute.kind && entry.name == attribute.name && entry.lowest == attribute.lowest()
 }
 
 fn lost(entry: &Entry<'_>) -> Error {

@@ -1,10 +1,49 @@
 /*!
 NTFS volumes, read natively: without a mount, without root, from many threads, and from images that lie.
 
-| module | what |
-| --- | --- |
-| [`read_at`] | where bytes come from: a file, memory, a part of either |
+```text
+ReadAt ─► Device ─► Mft ─► Record ─► Attribute ─► Runs        bytes, and what they say
+                     │                    │         │
+                     │                    └► File ◄─┴─ Stream  one file, put together from its records
+                     └► Catalogue                              all files, from one pass over $MFT
+```
 
+* [`Volume`]: opened over any [`ReadAt`]: a file, a device, memory, a part of one of these. A clone is another handle.
+* [`File`]: one file by its [`FileReference`], by its record or by its path: attributes, times, names, security
+  descriptor, EAs, reparse buffer, object id with its birth ids, `$EFS`, streams. What is wrong with it is in
+  [`File::damage`], never left out in silence.
+* [`Stream`]: size, valid data length, how it is stored, which ranges are allocated. [`File::read_at`] reads content by
+  position, [`File::read_raw_at`] what the clusters hold (ciphertext).
+* [`Catalogue`]: what files there are, their names and paths, without reading a directory.
+
+Nothing is written, and nothing is replayed from the journal; [`Volume::state`] tells how the volume was left. Numbers in
+an image are checked before they are believed; a hole takes no memory and no time; no loop runs longer than the bytes
+that are there. **Raw bytes are the truth**: descriptors, EAs, reparse buffers and `$EFS` are given byte for byte.
+
+Compressed streams: the units and their runs are understood; units that are stored compressed need a decoder, which this
+build does not have, and answer with [`Problem::Unsupported`].
+
+# Example
+
+```no_run
+use ntbak_ntfs::catalogue::CatalogueOptions;
+use ntbak_ntfs::{Options, Volume};
+
+let volume = Volume::open(std::fs::File::open("volume.img")?, Options::default())?;
+let catalogue = volume.catalogue(CatalogueOptions::default())?;
+for (_, entry) in catalogue.files() {
+    let file = volume.file(entry.reference())?;
+    for stream in file.streams() {
+        let mut start = [0; 16];
+        let got = file.read_at(stream, 0, &mut start)?;
+        println!("{} {:?} {:?} {:x?}", entry.reference(), file.links(), stream.name(), &start[..got]);
+    }
+}
+# Ok::<(), Box<dyn std::error::Error>>(())
+```
+
+The layouts stand at the head of each module. What is here is known from ntfs-3g, the Linux drivers, libfsntfs and
+dissect (read for behaviour, never copied), from Microsoft's documents, and from Windows volumes.
 */
 #![forbid(unsafe_code)]
 

@@ -181,7 +181,10 @@ mod tests {
 
     const LIMITS: Limits = Limits { clusters: 1 << 32, cluster_shift: 12, old_holes: false };
 
-    fn decode(list: &[u8], clusters: u64) -> (Vec<(u64, Option<u64>, u64)>, Result<()>) {
+    /// VCN, LCN and length of each run.
+    type Decoded = Vec<(u64, Option<u64>, u64)>;
+
+    fn decode(list: &[u8], clusters: u64) -> (Decoded, Result<()>) {
         let mut runs = Runs::default();
         let result = runs.decode(list, clusters, &LIMITS);
         (runs.iter().map(|run| (run.vcn, run.lcn, run.len)).collect(), result)

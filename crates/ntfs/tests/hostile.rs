@@ -419,7 +419,7 @@ fn hostile_8_mft_that_is_elsewhere() {
         patched
     };
     let data = |bytes: &[u8]| attribute(bytes, AttributeType::DATA).0;
-    fn runs(bytes: &mut Vec<u8>) -> &mut [u8] {
+    fn runs(bytes: &mut [u8]) -> &mut [u8] {
         let at = attribute(bytes, AttributeType::DATA).0;
         let list = at + usize::from(bytes[at + 32]);
         &mut bytes[list..]

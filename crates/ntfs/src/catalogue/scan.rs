@@ -186,8 +186,10 @@ impl Part {
         };
         let in_use = record.in_use();
         if !in_use {
-            self.counts.free += 1;
-            if !self.options.deleted {
+            // Formatted in advance, and never used.
+            let empty = record.attributes().next().is_none();
+            self.counts.free += u64::from(!empty);
+            if empty || !self.options.deleted {
                 return false;
             }
         }

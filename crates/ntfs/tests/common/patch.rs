@@ -19,7 +19,7 @@ pub(crate) struct Patched {
 
 impl Patched {
     pub(crate) fn new(base: Arc<Vec<u8>>) -> Self {
-        let len = base.len() as u64;
+        let len = Vec::len(&base) as u64;
         Self { base, changes: BTreeMap::new(), len }
     }
 
