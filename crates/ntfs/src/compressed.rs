@@ -153,3 +153,87 @@ fn compressed_unit(
     decoder(&input, unit_bytes)?;
     Ok(copy(unit_bytes.get(in_unit as usize..).unwrap_or_default(), part))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::Geometry;
+
+    /// A volume of 64 clusters of 512 bytes; each byte is the number of its cluster.
+    fn device() -> Device {
+        let mut sector = [0; 512];
+        sector[3..11].copy_from_slice(b"NTFS    ");
+        sector[12..14].copy_from_slice(&[2, 1]);
+        sector[40] = 64;
+        sector[48] = 4;
+        sector[64..69].copy_from_slice(&[0xF6, 0, 0, 0, 1]);
+        let bytes: Vec<u8> = (0..64_u8).flat_map(|cluster| [cluster; 512]).collect();
+        Device::new(Box::new(bytes), Geometry::parse(&sector).unwrap())
+    }
+
+    /// Stands in for LZNT1: how many clusters there were, and the first byte of the last.
+    fn decoder(input: &[u8], output: &mut [u8]) -> Result<()> {
+        output.fill(0);
+        output[0] = (input.len() / 512) as u8;
+        output[1] = input[input.len() - 512];
+        Ok(())
+    }
+
+    /// Units of 4 clusters: plain over two runs, a hole, compressed in 3 clusters of two runs, compressed in 1.
+    fn runs(device: &Device) -> Runs {
+        let list =
+            [0x11, 2, 10, 0x11, 2, 10, 0x01, 4, 0x11, 1, 10, 0x11, 2, 5, 0x01, 1, 0x11, 1, 5, 0x01, 3, 0];
+        let mut runs = Runs::default();
+        runs.decode(&list, 16, &device.limits(false)).unwrap();
+        runs
+    }
+
+    #[test]
+    fn ntfs_33_units_are_plain_holes_or_compressed() {
+        let device = device();
+        let runs = runs(&device);
+        let units: Vec<Unit> = (0..4).map(|unit| Unit::at(&runs, unit * 4, 2)).collect();
+        assert_eq!(units, [Unit::Plain, Unit::Hole, Unit::Compressed(3), Unit::Compressed(1)]);
+
+        let mut whole = vec![0xAA; 16 * 512];
+        assert_eq!(read_with(decoder, &device, &runs, 2, 0, &mut whole).unwrap(), whole.len());
+        assert_eq!([whole[0], whole[1023], whole[1024], whole[2047]], [10, 11, 20, 21]);
+        assert!(whole[2048..4096].iter().all(|byte| *byte == 0));
+        assert_eq!((whole[4096], whole[4097], whole[6144], whole[6145]), (3, 36, 1, 40));
+        // Any part of it is the same part.
+        for (at, len) in [(0, 1), (500, 1500), (2000, 3000), (4096, 2), (4097, 4000), (8000, 192)] {
+            let mut part = vec![0; len];
+            assert_eq!(read_with(decoder, &device, &runs, 2, at as u64, &mut part).unwrap(), len);
+            assert_eq!(part, whole[at..at + len], "{at}");
+        }
+    }
+
+    /// What can be read comes first, and the error with the next call.
+    #[test]
+    fn without_a_decoder_compressed_units_are_not_supported() {
+        let device = device();
+        let runs = runs(&device);
+        let mut whole = vec![0; 16 * 512];
+        let flags = AttributeFlags::COMPRESSED;
+        assert_eq!(read(&device, &runs, 2, flags, 0, &mut whole).unwrap(), 4096);
+        let error = read(&device, &runs, 2, flags, 4096, &mut whole).unwrap_err();
+        assert!(matches!(error.problem, Problem::Unsupported { .. }), "{error}");
+        let other = AttributeFlags::from_bits_retain(2);
+        assert!(read(&device, &runs, 2, other, 0, &mut whole).is_err());
+    }
+
+    #[test]
+    fn hostile_10_units_that_no_volume_has() {
+        let device = device();
+        let mut runs = Runs::default();
+        // A hole, and a cluster behind it.
+        runs.decode(&[0x01, 1, 0x11, 3, 9, 0], 4, &device.limits(false)).unwrap();
+        assert_eq!(Unit::at(&runs, 0, 2), Unit::Broken);
+        assert!(read_with(decoder, &device, &runs, 2, 0, &mut [0; 100]).is_err());
+        // A unit of 2^32 clusters.
+        let mut runs = Runs::default();
+        runs.decode(&[0x11, 2, 9, 0x01, 9, 0], 11, &device.limits(false)).unwrap();
+        let error = read_with(decoder, &device, &runs, 32, 0, &mut [0; 100]).unwrap_err();
+        assert!(matches!(error.problem, Problem::Limit { .. }), "{error}");
+    }
+}

@@ -20,6 +20,11 @@ impl Device {
         Self { reader, geometry, cluster_shift: geometry.cluster_size.trailing_zeros() }
     }
 
+    /// The same bytes as a volume of another shape.
+    pub(crate) fn with_geometry(self, geometry: Geometry) -> Self {
+        Self::new(self.reader, geometry)
+    }
+
     /// The size of the image in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.reader.len()

@@ -193,23 +193,30 @@ impl Volume {
         let read = read_from(&*reader, 0, &mut sector).map_err(|error| error.at(0));
         let main = read.and_then(|_| Geometry::parse(&sector));
         let backup = Self::backup(&*reader, &sector);
-        match (main, backup) {
-            (Ok(main), backup) => {
-                if backup.is_some_and(|backup| backup != main) {
-                    remarks.push(Remark::BootSectorsDiffer);
-                }
-                let device = Device::new(reader, main);
-                let mft = Mft::open(&device, options.salvage, remarks)?;
+        let (main, fault) = match main {
+            Ok(main) => (main, None),
+            Err(error) => (backup.ok_or_else(|| error.clone())?, Some(error)),
+        };
+        let mut device = Device::new(reader, main);
+        let opened = Mft::open(&device, options.salvage, remarks);
+        match (opened, backup.filter(|backup| *backup != main), fault) {
+            (Ok(mft), _, Some(fault)) => {
+                remarks.push(Remark::BackupBootSector(fault));
                 Ok((device, mft))
             }
-            (Err(error), Some(backup)) => {
-                let device = Device::new(reader, backup);
-                // A backup that leads nowhere is that of an older volume: then the first fault is what counts.
+            (Ok(mft), other, None) => {
+                remarks.extend(other.map(|_| Remark::BootSectorsDiffer));
+                Ok((device, mft))
+            }
+            // A boot sector that is good by itself and leads nowhere.
+            (Err(error), Some(backup), None) => {
+                device = device.with_geometry(backup);
                 let mft = Mft::open(&device, options.salvage, remarks).map_err(|_| error.clone())?;
                 remarks.push(Remark::BackupBootSector(error));
                 Ok((device, mft))
             }
-            (Err(error), None) => Err(error),
+            // A backup that leads nowhere is that of an older volume: then the first fault is what counts.
+            (Err(error), _, fault) => Err(fault.unwrap_or(error)),
         }
     }
 

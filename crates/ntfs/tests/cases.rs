@@ -353,6 +353,67 @@ fn ntfs_10_and_11_mft_with_an_attribute_list() {
     exercise(&salvaged);
 }
 
+/// NTFS 1.2: short records, and a record whose fixups stand at 42.
+#[test]
+fn ntfs_44_a_volume_of_nt_4() {
+    let mut patched = tiny!();
+    let record = open_path(&patched.open().unwrap(), "names/case").reference().record();
+    patched.edit(3, |bytes| {
+        let (at, _) = attribute(bytes, AttributeType::VOLUME_INFORMATION);
+        let value = at + usize::from(bytes[at + 20]);
+        bytes[value + 8..value + 10].copy_from_slice(&[1, 2]);
+    });
+    patched.edit(record, |bytes| bytes[4] = 42);
+    let volume = patched.open().unwrap();
+    assert_eq!(volume.information().version, (1, 2));
+    assert!(matches!(volume.remarks(), [ntbak_ntfs::Remark::OldVersion(1, 2)]));
+    let file = open_path(&volume, "names/case");
+    assert_eq!(
+        (file.reference().record(), read(&file, stream(&file, "")).as_slice()),
+        (record, &b"case"[..])
+    );
+}
+
+/// A dirty volume, and one on which Windows sleeps.
+#[test]
+fn ntfs_54_dirty_and_hibernated_volumes() {
+    let original = tiny!();
+    assert!(original.open().unwrap().state().is_clean());
+    let mut patched = original.clone();
+    patched.edit(3, |bytes| {
+        let (at, _) = attribute(bytes, AttributeType::VOLUME_INFORMATION);
+        let value = at + usize::from(bytes[at + 20]);
+        bytes[value + 10] |= 1;
+    });
+    let state = patched.open().unwrap().state();
+    assert!(state.dirty && !state.hibernated && !state.is_clean());
+    if common::no_volumes().is_some() {
+        return;
+    }
+    for (magic, hibernated) in [(&b"hibr"[..], true), (b"HIBR", true), (b"\0\0\0\0", false), (b"", false)] {
+        let image = Image::formatted(8, &[]);
+        image.mounted(|root| fs::write(root.join("hiberfil.sys"), [magic, &[0; 8192]].concat()).unwrap());
+        let volume = Volume::open(image.open(), Options::default()).unwrap();
+        assert_eq!(volume.state().hibernated, hibernated, "{magic:?}");
+    }
+}
+
+/// The same security id that `$Secure` does not know: an error, and no descriptor made up.
+#[test]
+fn ntfs_42_an_id_that_resolves_nowhere() {
+    let mut patched = tiny!();
+    let record = open_path(&patched.open().unwrap(), "facts/sd3").reference().record();
+    patched.edit(record, |bytes| {
+        let (at, _) = attribute(bytes, AttributeType::STANDARD_INFORMATION);
+        let value = at + usize::from(bytes[at + 20]);
+        bytes[value + 52..value + 56].copy_from_slice(&0x7777_u32.to_le_bytes());
+    });
+    let file = patched.open().unwrap().file_in_record(record).unwrap();
+    let error = file.security().unwrap_err();
+    assert!(matches!(error.problem, Problem::SecurityId { id: 0x7777 }), "{error}");
+    assert_eq!(error.win32().0, 1338);
+}
+
 /// One volume, asked by many threads at once, answers each as it answers one.
 #[test]
 fn many_threads_read_one_volume() {

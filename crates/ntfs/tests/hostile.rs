@@ -675,6 +675,10 @@ fn ntfs_7_a_damaged_boot_sector() {
         assert_eq!(volume.geometry(), original.open().unwrap().geometry());
         open_path(&volume, "names/case");
     }
+    // Good by itself, but it leads nowhere.
+    let mut patched = original.clone();
+    patched.write(48, &[77]);
+    assert!(matches!(patched.open().unwrap().remarks(), [Remark::BackupBootSector(_)]));
     // Both good, and different.
     let mut patched = original.clone();
     patched.write(72, b"serial");
