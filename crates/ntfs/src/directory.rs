@@ -57,35 +57,23 @@ impl Volume {
     pub fn lookup_in(&self, directory: &File, name: &[u16]) -> Result<Option<FileReference>> {
         let index = Index::open(directory, &I30)?;
         let upcase = self.upcase();
-        let compare = |key: &[u8]| {
-            let key = RawName::parse(key).map(|name| name.name).unwrap_or_default();
-            upcase.compare(name.iter().copied(), utf16_units(key))
+        let search = |exact: bool| {
+            let mut found = None;
+            index.find(
+                &mut |entry| {
+                    let key = RawName::parse(entry.key).map(|name| name.name).unwrap_or_default();
+                    let order = upcase.compare(name.iter().copied(), utf16_units(key));
+                    // Names that differ by case only stand in the order of their units.
+                    if exact { order.then_with(|| name.iter().copied().cmp(utf16_units(key))) } else { order }
+                },
+                &mut |entry| found = Some(entry.file()),
+            )?;
+            Ok(found)
         };
-        let mut found = None;
-        let mut matching = |file: FileReference, key: &[u8]| {
-            let key = RawName::parse(key).map(|name| name.name).unwrap_or_default();
-            if utf16_units(key).eq(name.iter().copied()) {
-                found = Some((true, file));
-            } else {
-                found.get_or_insert((false, file));
-            }
-        };
-        let there =
-            index.find(&mut |entry| compare(entry.key), &mut |entry| matching(entry.file(), entry.key))?;
-        // Names that differ by case only are neighbours, but may be in different nodes.
-        if there && !matches!(found, Some((true, _))) {
-            let mut matching = |file: FileReference, key: &[u8]| {
-                let key = RawName::parse(key).map(|name| name.name).unwrap_or_default();
-                if utf16_units(key).eq(name.iter().copied()) {
-                    found = Some((true, file));
-                }
-            };
-            index.each(&mut |_| {}, &mut |entry| {
-                matching(entry.file(), entry.key);
-                Flow::Continue
-            });
+        match search(true)? {
+            None if !directory.is_case_sensitive() => search(false),
+            found => Ok(found),
         }
-        Ok(found.filter(|(exact, _)| *exact || !directory.is_case_sensitive()).map(|(_, file)| file))
     }
 
     /// The file that a path of names leads to from the root. No names: the root.

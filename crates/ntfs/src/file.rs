@@ -19,6 +19,12 @@ use crate::standard_information::{StandardInformation, shown};
 use crate::stream::Stream;
 use crate::volume::Volume;
 
+/// The most attributes that a record can have, and so the most entries of a list that can be true of one.
+const MAX_IN_RECORD: usize = 4096 / 24;
+/// After this many records that are not what the attribute list says, the rest of the list is not believed either:
+/// else every file of a hostile volume could have thousands of records read in vain.
+const MAX_REFUSED: usize = 64;
+
 /// The largest `$EFS` that Windows takes (\[MS-EFSR\] 3.1.4.2.8: 256 KiB).
 const MAX_EFS: u64 = 256 << 10;
 /// The largest reparse buffer.
@@ -146,12 +152,22 @@ impl File {
             }
         }
         entries.sort_by_key(|entry| entry.record);
+        let mut refused = 0;
         for group in entries.chunk_by(|a, b| a.record == b.record) {
             let Some(reference) = group.first().map(|entry| entry.record) else { continue };
+            if group.len() > MAX_IN_RECORD {
+                let (found, limit) = (group.len() as u64, MAX_IN_RECORD as u64);
+                self.hurt(Error::limit("attribute list", "its entries for one record", found, limit));
+            }
+            let group = group.get(..MAX_IN_RECORD).unwrap_or(group);
             if reference.record() == self.reference.record() {
                 self.check_base(group);
-            } else {
-                self.collect_extension(reference, group, pieces);
+            } else if !self.collect_extension(reference, group, pieces) {
+                refused += 1;
+            }
+            if refused > MAX_REFUSED {
+                let (what, limit) = ("its records that are not what it says", MAX_REFUSED as u64);
+                return Err(Error::limit("attribute list", what, refused as u64, limit));
             }
         }
         Ok(())
@@ -182,12 +198,13 @@ impl File {
         }
     }
 
+    /// Takes in what one extension record has; answers whether it is one of this file.
     fn collect_extension(
         &mut self,
         reference: FileReference,
         entries: &[Entry<'_>],
         pieces: &mut Vec<Piece>,
-    ) {
+    ) -> bool {
         let number = reference.record();
         let read = self.volume.read_record(number).and_then(|(bytes, torn)| {
             check_extension(&Record::parse(&bytes)?, reference, self.reference)?;
@@ -198,7 +215,7 @@ impl File {
             Err(error) => {
                 self.damage.push(error.in_record(number));
                 entries.iter().map(lost).for_each(|error| self.hurt(error));
-                return;
+                return false;
             }
         };
         if torn {
@@ -240,6 +257,7 @@ impl File {
             self.hurt(lost(entry));
         }
         self.records.push(bytes);
+        true
     }
 
     /// Makes names and streams of the attributes.
@@ -442,6 +460,16 @@ impl File {
             };
         }
         Ok(value)
+    }
+
+    /// Refuses a stream that has more clusters than the image: they overlap, and reading all of it could take for ever.
+    pub(crate) fn check_clusters(&self, stream: &Stream) -> Result<()> {
+        let (found, limit) = (stream.allocated(), self.volume.device().len());
+        if found <= limit {
+            return Ok(());
+        }
+        let error = Error::limit(stream.kind().name(), "its number of bytes in clusters", found, limit);
+        Err(error.in_record(self.reference.record()))
     }
 
     /// The security descriptor, self-relative, byte for byte: that of the security id, else `$SECURITY_DESCRIPTOR`.

@@ -102,12 +102,11 @@ impl<'f> Index<'f> {
             return Err(here(Error::value("index root", 8, "size of a block", block_size.into(), expected)));
         }
         let blocks = file.stream(AttributeType::INDEX_ALLOCATION, name);
+        if let Some(blocks) = blocks {
+            file.check_clusters(blocks)?;
+        }
         let bitmap = match (blocks, file.stream(AttributeType::BITMAP, name)) {
-            // One bit for each block that can be.
-            (Some(blocks), Some(bitmap)) => {
-                let needed = blocks.size() / u64::from(block_size) / 8 + 8;
-                file.read_all(bitmap, needed.min(1 << 26).next_multiple_of(8))?
-            }
+            (Some(blocks), Some(bitmap)) => bits(file, bitmap, blocks.size() / u64::from(block_size))?,
             _ => Vec::new(),
         };
         let cluster = u64::from(file.volume().geometry().cluster_size);
@@ -137,13 +136,17 @@ impl<'f> Index<'f> {
         }
         let mut block = vec![0; self.block_size];
         let here = |error: Error| error.in_record(self.file.reference().record());
-        for (index, byte) in self.bitmap.iter().enumerate() {
-            for bit in (0..8).filter(|bit| byte >> bit & 1 != 0) {
-                let number = index as u64 * 8 + bit;
+        let block_size = self.block_size as u64;
+        // Holes have no blocks, whatever the bitmap says. A block may lie in two extents.
+        let mut next = 0;
+        for extent in self.blocks.into_iter().flat_map(Stream::extents) {
+            let numbers = (extent.offset / block_size).max(next)..extent.end().div_ceil(block_size);
+            next = numbers.end;
+            for number in numbers.filter(|number| self.is_used(*number)) {
                 match self.read_block(number, &mut block) {
                     Ok(()) => {
                         let node = block.get(BLOCK_NODE..).unwrap_or_default();
-                        let at = number * self.block_size as u64 + BLOCK_NODE as u64;
+                        let at = number * block_size + BLOCK_NODE as u64;
                         if show(node, at, &mut |error| damage(here(error))) == Flow::Stop {
                             return;
                         }
@@ -152,6 +155,10 @@ impl<'f> Index<'f> {
                 }
             }
         }
+    }
+
+    fn is_used(&self, number: u64) -> bool {
+        self.bitmap.get((number / 8) as usize).is_some_and(|byte| byte >> (number % 8) & 1 != 0)
     }
 
     /// Looks for a key: `compare` says how the key looked for stands to that of an entry. From node to node, so that
@@ -204,7 +211,7 @@ impl<'f> Index<'f> {
         let at = number * self.block_size as u64;
         let fault =
             |offset, what, found, expected| Error::value("index block", offset, what, found, expected).at(at);
-        let used = self.bitmap.get((number / 8) as usize).is_some_and(|byte| byte >> (number % 8) & 1 != 0);
+        let used = self.is_used(number);
         let blocks = self.blocks.filter(|blocks| used && at + self.block_size as u64 <= blocks.size());
         let Some(blocks) = blocks else {
             return Err(fault(0, "number of a block", number, "one that is in use"));
@@ -235,6 +242,21 @@ impl<'f> Index<'f> {
         }
         Ok(())
     }
+}
+
+/// The first bits of a bitmap, one for each of `count` blocks, as far as it has them.
+fn bits(file: &File, bitmap: &Stream, count: u64) -> Result<Vec<u8>> {
+    /// Of 4 TiB of blocks.
+    const MAX_BITMAP: u64 = 128 << 20;
+    let mut bytes = vec![0; count.div_ceil(8).min(bitmap.size()).min(MAX_BITMAP) as usize];
+    let mut done = 0;
+    while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(bitmap, done as u64, rest)? {
+            0 => break,
+            got => done += got,
+        }
+    }
+    Ok(bytes)
 }
 
 /// The entries of a node. A faulty one is the last.

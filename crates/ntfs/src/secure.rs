@@ -58,6 +58,7 @@ impl Secure {
         let stream = file.stream(AttributeType::DATA, &name);
         let stream =
             stream.ok_or_else(|| Error::not_found("$Secure", "$SDS").in_record(system_file::SECURE))?;
+        file.check_clusters(stream)?;
         let mut secure = Self::default();
         secure.read(&file, stream);
         secure.settle(&file);
