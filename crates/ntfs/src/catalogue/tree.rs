@@ -272,3 +272,79 @@ impl Iterator for Walk<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::super::{Entry, NameEntry};
+    use super::*;
+    use crate::record::FileReference;
+
+    /// A catalogue of directories: record, and for each name the record of its directory.
+    fn directories(of: impl IntoIterator<Item = (u32, Vec<u32>)>) -> Catalogue {
+        let mut catalogue = Catalogue::default();
+        for (record, parents) in of {
+            let names = &mut catalogue.names;
+            catalogue.entries.push(Entry {
+                times: [0; 4],
+                size: 0,
+                record,
+                attributes: 0,
+                security_id: 0,
+                first_name: names.len() as u32,
+                sequence: 1,
+                names: parents.len() as u16,
+                named_streams: 0,
+                flags: EntryFlags::DIRECTORY,
+            });
+            let entry = catalogue.entries.len() as u32 - 1;
+            let name = |parent: u32| {
+                let parent = FileReference::new(parent.into(), 1);
+                NameEntry { parent, entry, start: 0, len: 1, namespace: 0 }
+            };
+            names.extend(parents.into_iter().map(name));
+        }
+        catalogue.units = vec![u16::from(b'd')];
+        catalogue.tree = Tree::build(&catalogue);
+        catalogue
+    }
+
+    fn place(catalogue: &Catalogue, record: u64) -> Place {
+        catalogue.place(catalogue.find_record(record).unwrap())
+    }
+
+    #[test]
+    fn hostile_5_a_chain_of_70000_directories() {
+        let begun = Instant::now();
+        // From the deepest up, so that the way up is as long as it can be.
+        let last = 70_016;
+        let chain = (16..last).map(|record| (record, vec![if record + 1 == last { 5 } else { record + 1 }]));
+        let catalogue = directories([(5, vec![5])].into_iter().chain(chain));
+        // As deep as a path of Windows is long: a unit and a slash for each.
+        let in_tree = catalogue.files().count() as u32;
+        assert_eq!(in_tree, 1 + MAX_PATH / 2);
+        assert_eq!((place(&catalogue, 70_015), place(&catalogue, 16)), (Place::Tree, Place::Orphan));
+        assert_eq!(catalogue.walk().count() as u32, MAX_PATH / 2);
+        let deepest = catalogue.walk().last().unwrap();
+        assert_eq!((deepest.0, catalogue.path(deepest.1).unwrap().len()), (16_383, 16_383));
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+
+    /// Each directory twice in the one before: without care there are 2^60 ways through it.
+    #[test]
+    fn hostile_5_directories_of_two_names() {
+        let chain = (16..76).map(|record| (record, vec![if record == 16 { 5 } else { record - 1 }; 2]));
+        let catalogue = directories([(5, vec![5])].into_iter().chain(chain));
+        assert_eq!(catalogue.walk().count(), 60);
+        assert_eq!(catalogue.files().count(), 61);
+    }
+
+    #[test]
+    fn what_is_below_extend_is_of_the_system() {
+        let catalogue =
+            directories([(5, vec![5]), (11, vec![5]), (30, vec![11]), (31, vec![30]), (40, vec![99])]);
+        let places = [5, 11, 30, 31, 40].map(|record| place(&catalogue, record));
+        assert_eq!(places, [Place::Tree, Place::System, Place::System, Place::System, Place::Orphan]);
+    }
+}
