@@ -18,6 +18,7 @@ use crate::record::{FileReference, Record};
 use crate::standard_information::{StandardInformation, shown};
 use crate::stream::Stream;
 use crate::volume::Volume;
+use crate::wof;
 
 /// The most attributes that a record can have, and so the most entries of a list that can be true of one.
 const MAX_IN_RECORD: usize = 4096 / 24;
@@ -49,6 +50,8 @@ pub struct File {
     names: Vec<FileName>,
     streams: Vec<Stream>,
     damage: Vec<Error>,
+    /// Its content is in another stream; see [`wof`].
+    is_wof: bool,
 }
 
 /// Which file may be opened.
@@ -101,6 +104,7 @@ impl File {
             names: Vec::new(),
             streams: Vec::new(),
             damage: Vec::new(),
+            is_wof: false,
         };
         if torn {
             file.hurt(Error::new("MFT record", 0, Problem::Torn { at: 0 }));
@@ -139,6 +143,8 @@ impl File {
         for error in damage {
             self.hurt(error);
         }
+        let reparse = self.stream(AttributeType::REPARSE_POINT, &[]).map(|_| self.reparse());
+        self.is_wof = matches!(reparse, Some(Ok(Some(reparse))) if wof::is_wof(&reparse));
     }
 
     /// Reads the extension records that the attribute list at this offset of the base record names.
@@ -396,6 +402,13 @@ impl File {
         links
     }
 
+    /// Whether Windows has compressed it as a whole (WOF): the unnamed stream is a hole on the volume, and its content in
+    /// the stream `WofCompressedData` or in a WIM file.
+    #[must_use]
+    pub fn is_wof(&self) -> bool {
+        self.is_wof
+    }
+
     /// What is wrong with the records of this file, and what is lost by it. Empty when all is well.
     #[must_use]
     pub fn damage(&self) -> &[Error] {
@@ -425,9 +438,13 @@ impl File {
     /// Reads content from byte `offset` of a stream on: 0 only at its end. Past the valid data length it is zeros.
     ///
     /// # Errors
-    /// Nothing can be read there: the image ends, the records are damaged, or the stream is encrypted. When only later
-    /// bytes cannot be read, the good ones come first and the error with the next call.
+    /// Nothing can be read there: the image ends, the records are damaged, or the stream is encrypted or compressed in a
+    /// way that this build does not know. When only later bytes cannot be read, the good ones come first and the error
+    /// with the next call.
     pub fn read_at(&self, stream: &Stream, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        if self.is_wof && wof::is_elsewhere(stream) && offset < stream.size() {
+            return wof::read_at(self, offset, buf).map_err(|error| error.in_record(self.reference.record()));
+        }
         let read = stream.read_at(self.volume.device(), &self.records, offset, buf);
         read.map_err(|error| error.in_record(self.reference.record()))
     }

@@ -21,7 +21,8 @@ an image are checked before they are believed; a hole takes no memory and no tim
 that are there. **Raw bytes are the truth**: descriptors, EAs, reparse buffers and `$EFS` are given byte for byte.
 
 Compressed streams: the units and their runs are understood; units that are stored compressed need a decoder, which this
-build does not have, and answer with [`Problem::Unsupported`].
+build does not have, and answer with [`Problem::Unsupported`]. So does the unnamed stream of a file that Windows has
+compressed as a whole (WOF): on the volume it is a hole, and its zeros are not the content.
 
 # Example
 
@@ -72,6 +73,7 @@ mod state;
 mod stream;
 mod upcase;
 mod volume;
+mod wof;
 
 pub use attribute::{AttributeFlags, AttributeType};
 pub use boot::Geometry;
