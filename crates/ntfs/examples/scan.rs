@@ -6,13 +6,12 @@
 
 use std::env;
 use std::error::Error;
-use std::fs::File;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ntbak_image::{RawFile, Slice};
 use ntbak_ntfs::catalogue::CatalogueOptions;
-use ntbak_ntfs::read_at::Window;
 use ntbak_ntfs::{FileReference, Options, ReadAt, Volume};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -63,12 +62,12 @@ fn main() -> Result<()> {
 }
 
 fn open(image: &str, offset: u64, threads: usize) -> Result<Volume> {
-    let file = File::open(image)?;
-    Ok(Volume::open(Window::new(file, offset, u64::MAX), Options::default().threads(threads))?)
+    let file = RawFile::open(image)?;
+    Ok(Volume::open(Slice::new(file, offset, u64::MAX), Options::default().threads(threads))?)
 }
 
 fn plain(image: &str) -> Result<String> {
-    let file = File::open(image)?;
+    let file = RawFile::open(image)?;
     let mut buffer = vec![0; 1 << 20];
     let mut at = 0;
     loop {

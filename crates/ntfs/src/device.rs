@@ -3,9 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
+use ntbak_image::ReadAt;
+
 use crate::boot::Geometry;
 use crate::error::{Error, Problem, Result};
-use crate::read_at::ReadAt;
 use crate::runs::{Limits, Runs};
 
 pub(crate) struct Device {
@@ -97,15 +98,22 @@ impl Device {
     }
 }
 
+/// Nothing smaller is tried when something cannot be read.
+const SECTOR: usize = 512;
+
 /// Reads as much of `buf` as can be read, at least one byte.
 pub(crate) fn read_from(reader: &dyn ReadAt, at: u64, buf: &mut [u8]) -> Result<usize> {
     let mut done = 0;
+    // Half as much after an error: a container fails as a whole where a part of it is damaged.
+    let mut most = buf.len();
     while let Some(left) = buf.get_mut(done..).filter(|left| !left.is_empty()) {
-        match reader.read_at(at.saturating_add(done as u64), left) {
+        let len = left.len().min(most);
+        match reader.read_at(at.saturating_add(done as u64), left.get_mut(..len).unwrap_or_default()) {
             Ok(0) => break,
             // A reader that answers more than it was asked for.
-            Ok(got) => done += got.min(left.len()),
+            Ok(got) => done += got.min(len),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) if len > SECTOR => most = len / 2,
             Err(_) if done > 0 => break,
             Err(error) => return Err(Error::new("volume", at, Problem::Read(Arc::new(error)))),
         }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use ntbak_wire::Win32Error;
 
+use crate::attribute::AttributeType;
+
 /// The result of reading a volume.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -93,6 +95,15 @@ pub enum Problem {
         /// The id.
         id: u32,
     },
+    /// An attribute that the file had is not there.
+    #[error("its {kind} is lost: it is not where it should be")]
+    Lost {
+        /// Which one.
+        kind: AttributeType,
+    },
+    /// Compressed data that are not what their format says.
+    #[error("{0}")]
+    Compressed(Arc<str>),
     /// Legal, but not to be read here.
     #[error("{what} is not supported: {hint}")]
     Unsupported {
@@ -166,7 +177,7 @@ impl Error {
         match &self.problem {
             Problem::Read(_) => Win32Error::IO_DEVICE,
             Problem::ImageEnds { .. } => Win32Error::HANDLE_EOF,
-            Problem::Torn { .. } => FILE_CORRUPT,
+            Problem::Torn { .. } | Problem::Lost { .. } | Problem::Compressed(_) => FILE_CORRUPT,
             Problem::Stale { .. } | Problem::NotFound { .. } => Win32Error::FILE_NOT_FOUND,
             Problem::SecurityId { .. } => Win32Error::INVALID_SECURITY_DESCR,
             Problem::Unsupported { .. } => Win32Error::NOT_SUPPORTED,

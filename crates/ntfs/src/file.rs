@@ -11,6 +11,7 @@ use ntbak_wire::{FileAttributes, ea};
 use crate::attribute::{Attribute, AttributeType, Attributes};
 use crate::attribute_list::{Entries, Entry};
 use crate::bytes::utf16_units;
+use crate::compress::wof::Algorithm;
 use crate::error::{Error, Problem, Result};
 use crate::file_name::{FileName, Link, RawName, pair};
 use crate::mft::{check_extension, check_list_size};
@@ -18,7 +19,7 @@ use crate::record::{FileReference, Record};
 use crate::standard_information::{StandardInformation, shown};
 use crate::stream::Stream;
 use crate::volume::Volume;
-use crate::wof;
+use crate::wof::{self, Overlay};
 
 /// The most attributes that a record can have, and so the most entries of a list that can be true of one.
 const MAX_IN_RECORD: usize = 4096 / 24;
@@ -50,8 +51,8 @@ pub struct File {
     names: Vec<FileName>,
     streams: Vec<Stream>,
     damage: Vec<Error>,
-    /// Its content is in another stream; see [`wof`].
-    is_wof: bool,
+    /// Its content is in another stream.
+    overlay: Option<Overlay>,
 }
 
 /// Which file may be opened.
@@ -104,7 +105,7 @@ impl File {
             names: Vec::new(),
             streams: Vec::new(),
             damage: Vec::new(),
-            is_wof: false,
+            overlay: None,
         };
         if torn {
             file.hurt(Error::new("MFT record", 0, Problem::Torn { at: 0 }));
@@ -144,7 +145,11 @@ impl File {
             self.hurt(error);
         }
         let reparse = self.stream(AttributeType::REPARSE_POINT, &[]).map(|_| self.reparse());
-        self.is_wof = matches!(reparse, Some(Ok(Some(reparse))) if wof::is_wof(&reparse));
+        let overlay = match reparse {
+            Some(Ok(Some(reparse))) => Overlay::open(self, &reparse),
+            _ => None,
+        };
+        self.overlay = overlay;
     }
 
     /// Reads the extension records that the attribute list at this offset of the base record names.
@@ -301,7 +306,8 @@ impl File {
             }
         }
         if self.information.is_none() {
-            add(Error::not_found("MFT record", "$STANDARD_INFORMATION: times and attributes are lost"));
+            let kind = AttributeType::STANDARD_INFORMATION;
+            add(Error::new("MFT record", 0, Problem::Lost { kind }));
         }
         found.sort_by(|(_, a), (_, b)| order(a, b));
         let same = |a: &(usize, Attribute<'_>), b: &(usize, Attribute<'_>)| {
@@ -333,8 +339,7 @@ fn is_that(entry: &Entry<'_>, attribute: &Attribute<'_>) -> bool {
 }
 
 fn lost(entry: &Entry<'_>) -> Error {
-    let (what, expected) = ("type of an attribute that is lost", "one that is where the attribute list says");
-    Error::value("attribute list", 0, what, entry.kind.0.into(), expected)
+    Error::new("attribute list", 0, Problem::Lost { kind: entry.kind })
 }
 
 /// What a file is.
@@ -406,7 +411,20 @@ impl File {
     /// the stream `WofCompressedData` or in a WIM file.
     #[must_use]
     pub fn is_wof(&self) -> bool {
-        self.is_wof
+        self.overlay.is_some()
+    }
+
+    /// How WOF has compressed it, where it did.
+    ///
+    /// # Errors
+    /// WOF has the content, and it cannot be had: it is in a WIM file, or the stream `WofCompressedData` is missing or too
+    /// short.
+    pub fn wof(&self) -> Result<Option<Algorithm>> {
+        let Some(overlay) = &self.overlay else { return Ok(None) };
+        match overlay.fault() {
+            None => Ok(overlay.algorithm()),
+            Some(fault) => Err(fault.clone().in_record(self.reference.record())),
+        }
     }
 
     /// What is wrong with the records of this file, and what is lost by it. Empty when all is well.
@@ -442,8 +460,11 @@ impl File {
     /// way that this build does not know. When only later bytes cannot be read, the good ones come first and the error
     /// with the next call.
     pub fn read_at(&self, stream: &Stream, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        if self.is_wof && wof::is_elsewhere(stream) && offset < stream.size() {
-            return wof::read_at(self, offset, buf).map_err(|error| error.in_record(self.reference.record()));
+        if let Some(overlay) = &self.overlay
+            && wof::is_elsewhere(stream)
+            && offset < stream.size()
+        {
+            return overlay.read_at(offset, buf).map_err(|error| error.in_record(self.reference.record()));
         }
         let read = stream.read_at(self.volume.device(), &self.records, offset, buf);
         read.map_err(|error| error.in_record(self.reference.record()))
@@ -477,6 +498,11 @@ impl File {
             };
         }
         Ok(value)
+    }
+
+    /// The value of a stream that is in the records.
+    pub(crate) fn resident(&self, stream: &Stream) -> Option<&[u8]> {
+        stream.resident(&self.records)
     }
 
     /// Refuses a stream that has more clusters than the image: they overlap, and reading all of it could take for ever.

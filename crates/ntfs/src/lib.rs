@@ -8,7 +8,8 @@ ReadAt ─► Device ─► Mft ─► Record ─► Attribute ─► Runs      
                      └► Catalogue                              all files, from one pass over $MFT
 ```
 
-* [`Volume`]: opened over any [`ReadAt`]: a file, a device, memory, a part of one of these. A clone is another handle.
+* [`Volume`]: opened over any [`ReadAt`] of `ntbak-image`: a disk image, a device, memory, a partition of these. A clone
+  is another handle.
 * [`File`]: one file by its [`FileReference`], by its record or by its path: attributes, times, names, security
   descriptor, EAs, reparse buffer, object id with its birth ids, `$EFS`, streams. What is wrong with it is in
   [`File::damage`], never left out in silence.
@@ -20,9 +21,8 @@ Nothing is written, and nothing is replayed from the journal; [`Volume::state`] 
 an image are checked before they are believed; a hole takes no memory and no time; no loop runs longer than the bytes
 that are there. **Raw bytes are the truth**: descriptors, EAs, reparse buffers and `$EFS` are given byte for byte.
 
-Compressed streams: the units and their runs are understood; units that are stored compressed need a decoder, which this
-build does not have, and answer with [`Problem::Unsupported`]. So does the unnamed stream of a file that Windows has
-compressed as a whole (WOF): on the volume it is a hole, and its zeros are not the content.
+Compressed streams (LZNT1) read as what was written. So does the unnamed stream of a file that Windows has compressed as a
+whole (WOF, CompactOS): on the volume it is a hole, and its zeros are not the content.
 
 # Example
 
@@ -30,7 +30,7 @@ compressed as a whole (WOF): on the volume it is a hole, and its zeros are not t
 use ntbak_ntfs::catalogue::CatalogueOptions;
 use ntbak_ntfs::{Options, Volume};
 
-let volume = Volume::open(std::fs::File::open("volume.img")?, Options::default())?;
+let volume = Volume::open(ntbak_image::RawFile::open("volume.img")?, Options::default())?;
 let catalogue = volume.catalogue(CatalogueOptions::default())?;
 for (_, entry) in catalogue.files() {
     let file = volume.file(entry.reference())?;
@@ -52,8 +52,8 @@ mod attribute;
 mod attribute_list;
 mod boot;
 mod bytes;
-pub mod compress;
 pub mod catalogue;
+pub mod compress;
 mod compressed;
 mod device;
 mod directory;
@@ -64,7 +64,6 @@ mod fixup;
 mod index;
 mod mft;
 mod object_ids;
-pub mod read_at;
 mod record;
 mod runs;
 mod secure;
@@ -82,7 +81,7 @@ pub use directory::DirectoryEntry;
 pub use error::{Error, Place, Problem, Result};
 pub use file::File;
 pub use file_name::{FileName, Link, Namespace, pair};
-pub use read_at::ReadAt;
+pub use ntbak_image::ReadAt;
 pub use record::FileReference;
 pub use secure::Secure;
 pub use standard_information::{ExtendedInformation, StandardInformation};

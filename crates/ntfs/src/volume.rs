@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use ntbak_image::ReadAt;
 use ntbak_wire::Name;
 use ntbak_wire::object_id::ObjectId;
 
@@ -14,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::file::{Expect, File};
 use crate::mft::Mft;
 use crate::object_ids::ObjectIds;
-use crate::read_at::ReadAt;
 use crate::record::{FileReference, Record};
 use crate::runs::Limits;
 use crate::secure::Secure;
@@ -151,7 +151,7 @@ impl VolumeInformation {
 
 impl Volume {
     /// Opens the volume that begins with the first byte of `reader`; a partition of a disk is a
-    /// [`Window`](crate::read_at::Window) of it.
+    /// [`Slice`](ntbak_image::Slice) of it.
     ///
     /// # Errors
     /// There is no NTFS volume, or nothing says where its `$MFT` is.

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::compare::{Seen, judged, path, read, same_as_judged};
+use ntbak_image::{RawFile, Slice};
 use ntbak_ntfs::catalogue::{CatalogueOptions, EntryFlags};
-use ntbak_ntfs::read_at::Window;
 use ntbak_ntfs::{AttributeType, File, Journal, Options, ReadAt, Volume};
 use ntbak_wire::Name;
 use tempfile::TempDir;
@@ -61,9 +61,8 @@ impl Unpacked {
     }
 
     fn open(&self) -> Volume {
-        let file = std::fs::File::open(&self.path).unwrap();
-        let len = file.metadata().unwrap().len();
-        Volume::open(Window::new(file, self.offset, len), Options::default()).unwrap()
+        let file = RawFile::open(&self.path).unwrap();
+        Volume::open(Slice::new(file, self.offset, u64::MAX), Options::default()).unwrap()
     }
 
     fn judge(&self, volume: &Volume) -> Seen {
@@ -177,9 +176,9 @@ fn ntfs_31_valid_data_length_below_the_size() {
 
 /// Where the first boot sector of NTFS is.
 fn ntfs_offset(path: &Path) -> u64 {
-    let file = std::fs::File::open(path).unwrap();
+    let file = RawFile::open(path).unwrap();
     let mut sector = [0; 512];
-    let places = (0..file.metadata().unwrap().len()).step_by(512).take(100_000);
+    let places = (0..file.len()).step_by(512).take(100_000);
     let is_boot = |at: &u64| file.read_at(*at, &mut sector).is_ok_and(|_| sector[3..7] == *b"NTFS");
     { places }.find(is_boot).unwrap()
 }

@@ -12,6 +12,7 @@
 //! Sources: wimlib's documentation of WIM resources; the rule for 8 bytes and the numbers of the algorithms are as
 //! ntfs-3g's plugin system-compression has them.
 
+use std::fmt;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
@@ -55,6 +56,18 @@ impl Algorithm {
             Self::Xpress16K => 16_384,
             Self::Lzx => 32_768,
         }
+    }
+}
+
+/// The name that Windows' `compact /exe` takes.
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Xpress4K => "XPRESS4K",
+            Self::Lzx => "LZX",
+            Self::Xpress8K => "XPRESS8K",
+            Self::Xpress16K => "XPRESS16K",
+        })
     }
 }
 
@@ -191,34 +204,59 @@ impl<S: ReadAt> WofReader<S> {
         done.map_err(|error| bad(at + error.offset as u64, error.to_string()))
     }
 
-    fn read_with(&self, worker: &mut Worker, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        let chunk_size = self.algorithm.chunk_size();
-        let mut done = 0;
-        while done < buf.len() {
-            let at = offset + done as u64;
-            let chunk = at / chunk_size as u64;
-            let within = (at % chunk_size as u64) as usize;
-            let start = chunk * chunk_size as u64;
-            let plain_len = chunk_size.min(usize::try_from(self.size - start).unwrap_or(chunk_size));
-            let part = (plain_len - within).min(buf.len() - done);
-            let Some(to) = buf.get_mut(done..done + part) else { break };
-            if part == plain_len && worker.holds != Some(chunk) {
-                self.chunk(worker, chunk, to)?;
-            } else {
-                if worker.holds != Some(chunk) {
-                    worker.holds = None;
-                    let mut plain = std::mem::take(&mut worker.plain);
-                    plain.resize(plain_len, 0);
-                    let read = self.chunk(worker, chunk, &mut plain);
-                    worker.plain = plain;
-                    read?;
-                    worker.holds = Some(chunk);
-                }
-                to.copy_from_slice(worker.plain.get(within..within + part).unwrap_or_default());
-            }
-            done += part;
+    /// Reads as much of `buf` as can be read, at least one byte where there is one.
+    ///
+    /// # Errors
+    /// Nothing can be read at `offset`. When only later bytes cannot, the good ones come first.
+    pub fn read_good(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let rest = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let len = buf.len().min(rest);
+        let mut worker = self.worker();
+        let (done, read) = self.read_with(&mut worker, offset, buf.get_mut(..len).unwrap_or_default());
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(worker);
         }
-        Ok(())
+        if done == 0 { read.map(|()| 0) } else { Ok(done) }
+    }
+
+    /// How many bytes were read, and what stopped it.
+    fn read_with(&self, worker: &mut Worker, offset: u64, buf: &mut [u8]) -> (usize, io::Result<()>) {
+        let mut done = 0;
+        while let Some(left) = buf.get_mut(done..).filter(|left| !left.is_empty()) {
+            match self.read_chunk(worker, offset + done as u64, left) {
+                Ok(0) => break,
+                Ok(got) => done += got,
+                Err(error) => return (done, Err(error)),
+            }
+        }
+        (done, Ok(()))
+    }
+
+    /// Reads what of one chunk lies at `at`, which is before the end.
+    fn read_chunk(&self, worker: &mut Worker, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let chunk_size = self.algorithm.chunk_size();
+        let chunk = at / chunk_size as u64;
+        let within = (at % chunk_size as u64) as usize;
+        let start = chunk * chunk_size as u64;
+        let plain_len = chunk_size.min(usize::try_from(self.size - start).unwrap_or(chunk_size));
+        let part = (plain_len - within).min(buf.len());
+        let to = buf.get_mut(..part).unwrap_or_default();
+        if part == plain_len && worker.holds != Some(chunk) {
+            self.chunk(worker, chunk, to)?;
+            return Ok(part);
+        }
+        if worker.holds != Some(chunk) {
+            worker.holds = None;
+            let mut plain = std::mem::take(&mut worker.plain);
+            plain.resize(plain_len, 0);
+            let read = self.chunk(worker, chunk, &mut plain);
+            worker.plain = plain;
+            read?;
+            worker.holds = Some(chunk);
+        }
+        to.copy_from_slice(worker.plain.get(within..within + part).unwrap_or_default());
+        Ok(part)
     }
 }
 
@@ -226,13 +264,11 @@ impl<S: ReadAt> ReadAt for WofReader<S> {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let rest = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let len = buf.len().min(rest);
-        let mut worker = self.worker();
-        let read = self.read_with(&mut worker, offset, buf.get_mut(..len).unwrap_or_default());
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE {
-            idle.push(worker);
+        let mut done = 0;
+        while done < len {
+            done += self.read_good(offset + done as u64, buf.get_mut(done..len).unwrap_or_default())?;
         }
-        read.map(|()| len)
+        Ok(len)
     }
 
     fn len(&self) -> u64 {

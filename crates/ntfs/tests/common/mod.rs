@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
+use ntbak_image::RawFile;
 use tempfile::TempDir;
 
 pub(crate) mod compare;
@@ -105,8 +106,8 @@ impl Image {
         self.dir.path().join("image")
     }
 
-    pub(crate) fn open(&self) -> fs::File {
-        fs::File::open(self.path()).unwrap()
+    pub(crate) fn open(&self) -> RawFile {
+        RawFile::open(self.path()).unwrap()
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::process::Command;
 
 use crate::common::{Chance, corpus, disk, have, run, shell, skip};
+use crate::encode;
 use ntbak_ntfs::compress::lznt1::decompress;
 use proptest::prelude::*;
 
@@ -91,7 +92,7 @@ fn hostile_10_lznt1_is_kept_in_bounds() {
     let bomb = chunk(PACKED, &[2, b'x', 0xFC, 0x0F]).repeat(40);
     assert!(unit(&bomb).unwrap().iter().all(|byte| *byte == b'x'));
     let mut chance = Chance::new(1);
-    let good = crate::encode::lznt1(&disk(5, 65_536));
+    let good = encode::lznt1(&disk(5, 65_536));
     for _ in 0..3000 {
         let mut bad = good.clone();
         for _ in 0..1 + chance.below(8) {
@@ -126,7 +127,7 @@ proptest! {
     #[test]
     fn what_is_encoded_comes_back(seed: u64, len in 0usize..=65_536) {
         let data = disk(seed, len);
-        let packed = crate::encode::lznt1(&data);
+        let packed = encode::lznt1(&data);
         let mut out = vec![0xEE; len];
         decompress(&packed, &mut out).unwrap();
         prop_assert!(out == data);

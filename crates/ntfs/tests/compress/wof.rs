@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{Chance, corpus, disk, have, run};
+use crate::encode;
 use ntbak_image::{RawFile, ReadAt, Slice};
 use ntbak_ntfs::compress::lzx::Lzx;
 use ntbak_ntfs::compress::wof::{Algorithm, WofReader};
@@ -115,8 +116,8 @@ fn any_read_is_right(reader: &(impl ReadAt + ?Sized), content: &[u8]) {
 
 fn encoder(algorithm: Algorithm) -> impl Fn(&[u8]) -> Vec<u8> {
     move |chunk| match algorithm {
-        Algorithm::Lzx => crate::encode::lzx(chunk, 5003),
-        _ => crate::encode::xpress(chunk),
+        Algorithm::Lzx => encode::lzx(chunk, 5003),
+        _ => encode::xpress(chunk),
     }
 }
 
@@ -127,7 +128,7 @@ fn ntfs_36_streams_of_every_size() {
         let size = algorithm.chunk_size();
         for len in [0, 1, 100, size - 1, size, size + 1, size + 3, 5 * size, 600 * 4096 + 77] {
             let content = disk(len as u64, len);
-            let stream = crate::encode::wof(&content, size, 4, encoder(algorithm));
+            let stream = encode::wof(&content, size, 4, encoder(algorithm));
             let reader = WofReader::new(stream, algorithm, len as u64).unwrap();
             let mut out = vec![0xEE; len];
             reader.read_exact_at(0, &mut out).unwrap();
@@ -166,7 +167,7 @@ impl ReadAt for Large {
 fn ntfs_36_files_of_4_gib_have_long_entries() {
     let chunk = disk(3, 32_768);
     let chunks = (1 << 17) + 5;
-    let stream = Large { chunks, packed: crate::encode::lzx(&chunk, 40_000) };
+    let stream = Large { chunks, packed: encode::lzx(&chunk, 40_000) };
     let reader = WofReader::new(stream, Algorithm::Lzx, chunks * 32_768).unwrap();
     let mut out = vec![0; 32_768];
     for at in [0, 1 << 32, (chunks - 1) * 32_768] {
@@ -182,7 +183,7 @@ fn ntfs_36_files_of_4_gib_have_long_entries() {
 #[test]
 fn hostile_10_tables_that_cannot_be_right() {
     let content = disk(1, 40_000);
-    let good = crate::encode::wof(&content, 4096, 4, encode::xpress);
+    let good = encode::wof(&content, 4096, 4, encode::xpress);
     let read = |stream: Vec<u8>, size: u64| {
         let mut out = vec![0; 40_000];
         WofReader::new(stream, Algorithm::Xpress4K, size)?.read_exact_at(0, &mut out)
@@ -301,7 +302,7 @@ proptest! {
     #[test]
     fn xpress_comes_back(seed: u64, len in 0usize..=65_536) {
         let data = disk(seed, len);
-        let packed = crate::encode::xpress(&data);
+        let packed = encode::xpress(&data);
         let (mut out, mut xpress) = (vec![0xEE; len], Xpress::new());
         xpress.decompress(&packed, &mut out).unwrap();
         prop_assert!(out == data);
@@ -326,7 +327,7 @@ proptest! {
         }
         // Blocks of one byte, each with its codes, would take minutes.
         let block = block.max(len / 40).max(1);
-        let packed = crate::encode::lzx(&data, block);
+        let packed = encode::lzx(&data, block);
         let (mut out, mut lzx) = (vec![0xEE; len], Lzx::new());
         lzx.decompress(&packed, &mut out).unwrap();
         prop_assert!(out == data);
@@ -352,7 +353,7 @@ proptest! {
 #[test]
 fn mutated_chunks_do_no_harm() {
     let plain = disk(9, 32_768);
-    let (packed_xpress, packed_lzx) = (crate::encode::xpress(&plain[..16_384]), encode::lzx(&plain, 9001));
+    let (packed_xpress, packed_lzx) = (encode::xpress(&plain[..16_384]), encode::lzx(&plain, 9001));
     let (mut xpress, mut lzx) = (Xpress::new(), Lzx::new());
     let mut chance = Chance::new(4);
     let mut out = vec![0; 32_768];
