@@ -139,6 +139,11 @@ impl Error {
         self
     }
 
+    /// Takes the path out, for an error that has it by itself.
+    pub fn take_path(&mut self) -> Option<PathBuf> {
+        self.0.path.take()
+    }
+
     /// The file it is about, when it was opened by path.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {

@@ -11,6 +11,7 @@ use crate::report::FileReport;
 
 mod directory;
 mod memory;
+mod ntfs;
 mod ntfs3g;
 mod raw;
 mod spooled;
@@ -18,6 +19,7 @@ mod spooled;
 pub use directory::DirectorySource;
 pub(crate) use directory::{modified, size};
 pub use memory::MemorySource;
+pub use ntfs::{NtfsSource, WofView};
 pub use ntfs3g::Ntfs3gSource;
 pub(crate) use ntfs3g::read_attributes;
 pub use raw::RawSource;
