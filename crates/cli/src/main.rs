@@ -21,7 +21,6 @@ mod failure;
 mod input;
 mod json;
 mod keys;
-mod location;
 mod many;
 mod output;
 mod report;

@@ -3,29 +3,28 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use ntbak::LossKind;
 use ntbak::memory::StreamKey;
+use ntbak::{LossKind, VolumeOptions};
 use ntbak_archive::{ArchiveReader, Item, Limits};
 use ntbak_wire::record::Record;
 use ntbak_wire::stream::StreamName;
 use ntbak_wire::{Name, Win32Error};
 
-use crate::commands::{Done, report_on};
+use crate::commands::{Done, open, report_on};
 use crate::failure::Failure;
-use crate::location::Location;
 use crate::many;
 use crate::output::Output;
 use crate::report::Reporter;
 
-pub(crate) fn run(typed: &Path, reporter: &Reporter) -> Done {
-    let location = Location::parse(typed);
-    let source = ntbak::place::open(&location.path)?;
-    let stream = match location.find_stream(&*source) {
+pub(crate) fn run(typed: &Path, options: VolumeOptions, reporter: &Reporter) -> Done {
+    let opened = open(typed, options, reporter)?;
+    let source = opened.source();
+    let stream = match opened.find_stream() {
         Ok(stream) => stream,
         // Why it is not there, if it is known.
-        Err(failure) => {
-            source.remarks(ntbak::source::Facet::BackupStream, &report_on(reporter, &location.path))?;
-            return Err(failure);
+        Err(error) => {
+            source.remarks(ntbak::source::Facet::BackupStream, &report_on(reporter, opened.path()))?;
+            return Err(error.into());
         }
     };
     let mut output = Output::open(None)?;

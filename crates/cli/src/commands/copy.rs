@@ -5,31 +5,55 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use ntbak::place;
+use ntbak::location::Opened;
+use ntbak::{LossKind, VolumeOptions, place};
 use ntbak_wire::record::FileInfo;
 
 use crate::commands::restore::{self, What};
-use crate::commands::{Done, report_on};
+use crate::commands::{Done, open, report_on};
 use crate::failure::Failure;
 use crate::many;
 use crate::report::Reporter;
 
-pub(crate) fn run(source: &Path, target: &Path, what: &What, reporter: &Reporter) -> Done {
-    let from = place::open(source)?;
-    let info = from.info()?;
-    let target = target_of(source, &info, target)?;
-    refuse_same(source, &target)?;
-    let is_link = source.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir());
-    if info.attributes.is_directory() && !is_link {
-        drop(from);
-        return tree(source, &target, what, reporter);
+pub(crate) fn run(
+    source: &Path,
+    target: &Path,
+    what: &What,
+    options: VolumeOptions,
+    reporter: &Reporter,
+) -> Done {
+    let opened = open(source, options, reporter)?;
+    if let Some(stream) = opened.stream() {
+        let why = format!(
+            "{}: a copy is that of a whole file; `ntbak cat` gives one stream, or leave :{stream} out",
+            source.display()
+        );
+        return Err(Failure::Usage(why));
     }
+    let from = opened.source();
+    let info = from.info()?;
+    let target = target_of(&opened, source, &info, target)?;
     let report = report_on(reporter, source);
+    if opened.on_volume().is_none() {
+        refuse_same(source, &target)?;
+        let is_link = source.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir());
+        if info.attributes.is_directory() && !is_link {
+            drop(opened);
+            return tree(source, &target, what, reporter);
+        }
+    } else if info.attributes.is_directory() && has_children(&opened)? {
+        report.loss(LossKind::Content, "this version copies a directory without what is in it");
+    }
     if what.dry_run {
         return Ok(Some(format!("{} would be copied to {}", source.display(), target.display())));
     }
-    let to = place::stage(&target, info.attributes.is_directory())?;
-    ntbak::copy(&*from, to, &report).map_err(|error| error.at_path(&target))?;
+    let directory = info.attributes.is_directory();
+    let to = if directory && fs::symlink_metadata(&target).is_ok_and(|metadata| metadata.is_dir()) {
+        place::in_place(&target)?
+    } else {
+        place::stage(&target, directory)?
+    };
+    ntbak::copy(from, to, &report).map_err(|error| error.at_path(&target))?;
     Ok(Some(format!("{} copied to {}", source.display(), target.display())))
 }
 
@@ -57,14 +81,15 @@ fn above(path: &Path) -> Option<PathBuf> {
 }
 
 /// A directory that is there takes the source under its own name: the true one, where it has another in its place.
-fn target_of(source: &Path, info: &FileInfo, target: &Path) -> Result<PathBuf, Failure> {
+fn target_of(opened: &Opened, source: &Path, info: &FileInfo, target: &Path) -> Result<PathBuf, Failure> {
     if !fs::metadata(target).is_ok_and(|metadata| metadata.is_dir()) {
         return Ok(target.to_owned());
     }
     let name = info.links.first().map(|link| OsStr::from_bytes(&link.name));
-    // A true name comes from a side file, so it may be anything.
-    let name = name.filter(|name| Path::new(name).file_name() == Some(name)).or(source.file_name());
-    match name {
+    // A true name comes from a side file or an image, so it may be anything.
+    let name = name.filter(|name| Path::new(name).file_name() == Some(name));
+    let typed = || source.file_name().filter(|_| opened.on_volume().is_none());
+    match name.or_else(typed) {
         Some(name) => Ok(target.join(name)),
         None => Err(Failure::Usage(format!(
             "{}: give the copy a name: {}/NAME",
@@ -86,4 +111,17 @@ fn refuse_same(source: &Path, target: &Path) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+fn has_children(opened: &Opened) -> Result<bool, Failure> {
+    let Some((volume, source)) = opened.on_volume() else { return Ok(false) };
+    let catalogue = volume.catalogue()?;
+    let children = catalogue.find(source.file().reference()).map(|id| catalogue.children(id));
+    Ok(children.is_some_and(|mut names| names.any(|name| is_in_tree(catalogue, name))))
+}
+
+/// The root has the files of NTFS itself in it.
+fn is_in_tree(catalogue: &ntbak_ntfs::Catalogue, name: ntbak_ntfs::catalogue::NameId) -> bool {
+    let file = catalogue.file_of(name);
+    file.is_some_and(|file| catalogue.place(file) == ntbak_ntfs::catalogue::Place::Tree)
 }

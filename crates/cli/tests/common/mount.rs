@@ -38,6 +38,14 @@ impl Volume {
         volume
     }
 
+    /// A volume that is there, unmounted: `fill` makes its image.
+    pub(crate) fn of_image(fill: impl FnOnce(&Path)) -> Self {
+        let volume = Self { dir: Some(TempDir::with_prefix("ntbak-ntfs3g-").unwrap()), daemon: None };
+        fill(&volume.image());
+        fs::create_dir(volume.root()).unwrap();
+        volume
+    }
+
     fn dir(&self) -> &Path {
         self.dir.as_ref().unwrap().path()
     }
