@@ -215,3 +215,51 @@ impl Opened {
         found.ok_or_else(|| Error::new(Win32Error::FILE_NOT_FOUND, why()).at_path(&self.path))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(path: &Path, stream: Option<&str>) -> Location {
+        let stream = stream.map(|name| StreamName::new(Name::from(name)).unwrap());
+        Location::Host { path: path.to_owned(), stream }
+    }
+
+    fn image(path: &Path, partition: Option<u32>, inside: &str) -> Location {
+        Location::Image { path: path.to_owned(), partition, inside: inside.into() }
+    }
+
+    #[test]
+    fn what_is_there_decides_how_a_location_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let parse = |typed: &str| Location::parse(&at(typed));
+        for name in ["disk", "odd#1::x", "file"] {
+            fs::write(at(name), b"").unwrap();
+        }
+        fs::create_dir(at("dir")).unwrap();
+        for (typed, expected) in [
+            ("disk", host(&at("disk"), None)),
+            ("none", host(&at("none"), None)),
+            ("disk::", image(&at("disk"), None, "")),
+            ("disk::a/b:c", image(&at("disk"), None, "a/b:c")),
+            ("disk::a::b", image(&at("disk"), None, "a::b")),
+            ("disk#12::\\a", image(&at("disk"), Some(12), "\\a")),
+            ("disk#2", image(&at("disk"), Some(2), "")),
+            ("disk#", host(&at("disk#"), None)),
+            ("disk#99999999999", host(&at("disk#99999999999"), None)),
+            ("none::a", host(&at("none::a"), None)),
+            ("file:stream", host(&at("file"), Some("stream"))),
+            ("file:stream:$DATA", host(&at("file"), Some("stream"))),
+            ("file::$data", host(&at("file"), None)),
+            ("dir:stream", host(&at("dir"), Some("stream"))),
+            // A directory is no disk.
+            ("dir::a", host(&at("dir::a"), None)),
+            ("odd#1::x", host(&at("odd#1::x"), None)),
+            ("odd#1::x::y", image(&at("odd#1::x"), None, "y")),
+            ("odd#1::x#3::y", image(&at("odd#1::x"), Some(3), "y")),
+        ] {
+            assert_eq!(parse(typed), expected, "{typed}");
+        }
+    }
+}

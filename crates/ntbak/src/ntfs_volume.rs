@@ -42,6 +42,13 @@ impl VolumeOptions {
         self
     }
 
+    /// The same options, with this many threads.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
     /// The same options, with backing files allowed or not.
     #[must_use]
     pub fn backing_files(mut self, allow: bool) -> Self {

@@ -124,3 +124,41 @@ pub(crate) fn read_from(reader: &dyn ReadAt, at: u64, buf: &mut [u8]) -> Result<
 fn image_ends(at: u64, needed: usize) -> Error {
     Error::new("volume", at, Problem::ImageEnds { at, needed: needed as u64 })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails as a whole where a request meets a bad byte, as a container does.
+    struct Damaged {
+        len: u64,
+        bad: u64,
+    }
+
+    impl ReadAt for Damaged {
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+            let len = buf.len().min(self.len.saturating_sub(offset) as usize);
+            if (offset..offset + len as u64).contains(&self.bad) {
+                return Err(io::Error::other("bad"));
+            }
+            buf[..len].fill(7);
+            Ok(len)
+        }
+
+        fn len(&self) -> u64 {
+            self.len
+        }
+    }
+
+    #[test]
+    fn good_bytes_come_before_a_bad_one() {
+        for bad in [5000, 65_536, 99_999, 700_000] {
+            let reader = Damaged { len: 1 << 20, bad };
+            let mut buf = vec![0; 1 << 20];
+            let got = read_from(&reader, 0, &mut buf).unwrap() as u64;
+            assert!(got <= bad && bad - got < 1024, "{got} of {bad}");
+            assert!(buf[..got as usize].iter().all(|byte| *byte == 7));
+        }
+        assert!(read_from(&Damaged { len: 1 << 20, bad: 100 }, 0, &mut [0; 4096]).is_err());
+    }
+}

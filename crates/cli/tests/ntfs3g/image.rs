@@ -317,6 +317,27 @@ fn ntfs_36_files_of_wof_come_out_as_content_or_as_stored() {
     }
 }
 
+/// What is not on the volume, and what is stored in ways that only Windows reads, is noted.
+#[test]
+fn ntfs_40_placeholders_and_deduplicated_files_are_noted() {
+    need_volumes!();
+    let mut a = Volume::new(64);
+    for (name, tag, attributes) in
+        [("cloud", 0x9000_601A, 0x1020), ("local", 0x9000_601A, 0x20), ("deduplicated", 0x8000_0013, 0x20)]
+    {
+        fs::write(a.path(name), "").unwrap();
+        make::set(&a.path(name), make::REPARSE, &make::reparse(tag, &[0; 24]));
+        make::attributes(&a.path(name), attributes);
+    }
+    a.unmount();
+    for (name, note) in [("cloud", "placeholder"), ("local", ""), ("deduplicated", "Data Deduplication")] {
+        let ran = ntbak(args!["stream", "read", inside(&a.image(), name)]).expect(0);
+        let notes: Vec<_> = ran.report.iter().map(|line| line["what"].as_str().unwrap()).collect();
+        assert_eq!(notes.len(), usize::from(!note.is_empty()), "{name}: {notes:?}");
+        assert!(notes.iter().all(|what| what.contains(note)), "{notes:?}");
+    }
+}
+
 /// A directory whose index is damaged, a descriptor that is nowhere, a record that is gone: each is told, and the rest is
 /// read.
 #[test]
