@@ -11,7 +11,6 @@ use ntbak_wire::{FileAttributes, ea};
 use crate::attribute::{Attribute, AttributeType, Attributes};
 use crate::attribute_list::{Entries, Entry};
 use crate::bytes::utf16_units;
-use crate::compress::wof::Algorithm;
 use crate::error::{Error, Problem, Result};
 use crate::file_name::{FileName, Link, RawName, pair};
 use crate::mft::{check_extension, check_list_size};
@@ -52,7 +51,7 @@ pub struct File {
     streams: Vec<Stream>,
     damage: Vec<Error>,
     /// Its content is in another stream.
-    overlay: Option<Overlay>,
+    pub(crate) overlay: Option<Overlay>,
 }
 
 /// Which file may be opened.
@@ -405,26 +404,6 @@ impl File {
         let (mut links, alone) = pair(&self.names);
         links.extend(alone);
         links
-    }
-
-    /// Whether Windows has compressed it as a whole (WOF): the unnamed stream is a hole on the volume, and its content in
-    /// the stream `WofCompressedData` or in a WIM file.
-    #[must_use]
-    pub fn is_wof(&self) -> bool {
-        self.overlay.is_some()
-    }
-
-    /// How WOF has compressed it, where it did.
-    ///
-    /// # Errors
-    /// WOF has the content, and it cannot be had: it is in a WIM file, or the stream `WofCompressedData` is missing or too
-    /// short.
-    pub fn wof(&self) -> Result<Option<Algorithm>> {
-        let Some(overlay) = &self.overlay else { return Ok(None) };
-        match overlay.fault() {
-            None => Ok(overlay.algorithm()),
-            Some(fault) => Err(fault.clone().in_record(self.reference.record())),
-        }
     }
 
     /// What is wrong with the records of this file, and what is lost by it. Empty when all is well.

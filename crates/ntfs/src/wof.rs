@@ -59,6 +59,29 @@ impl fmt::Debug for Overlay {
     }
 }
 
+/// What WOF has made of a file.
+impl File {
+    /// Whether Windows has compressed it as a whole (WOF): the unnamed stream is a hole on the volume, and its content in
+    /// the stream `WofCompressedData` or in a WIM file.
+    #[must_use]
+    pub fn is_wof(&self) -> bool {
+        self.overlay.is_some()
+    }
+
+    /// How WOF has compressed it, where it did.
+    ///
+    /// # Errors
+    /// WOF has the content, and it cannot be had: it is in a WIM file, or the stream `WofCompressedData` is missing or too
+    /// short.
+    pub fn wof(&self) -> Result<Option<Algorithm>> {
+        let Some(overlay) = &self.overlay else { return Ok(None) };
+        match overlay.fault() {
+            None => Ok(overlay.algorithm()),
+            Some(fault) => Err(fault.clone().in_record(self.reference().record())),
+        }
+    }
+}
+
 /// Whether the content of this stream is elsewhere.
 pub(crate) fn is_elsewhere(stream: &Stream) -> bool {
     stream.kind() == AttributeType::DATA && stream.name().is_empty()
