@@ -74,9 +74,28 @@ impl Ends {
         }
     }
 
+    /// Whether it is a disk image by its container: of a kind that is read, or of one that is known and refused.
+    pub(crate) fn is_disk(&self) -> bool {
+        match self.recognise() {
+            Ok(kind) => kind != Kind::Raw,
+            Err(_) => self.refused_disk().is_some(),
+        }
+    }
+
     /// What is known, and not read: its name, and how to get a disk image out of it.
     fn refused(&self) -> Option<(&'static str, &'static str)> {
-        let found = HEADS.iter().find(|(magic, ..)| self.head.starts_with(magic));
+        self.refused_disk().or_else(|| {
+            let found = OTHERS.iter().find(|(magic, ..)| self.head.starts_with(magic));
+            if let Some(&(_, what, advice)) = found {
+                return Some((what, advice));
+            }
+            (slice_at(&self.head, 257, 5) == Some(b"ustar")).then_some(("a tar archive", UNPACK))
+        })
+    }
+
+    /// The same, of disk images.
+    fn refused_disk(&self) -> Option<(&'static str, &'static str)> {
+        let found = DISKS.iter().find(|(magic, ..)| self.head.starts_with(magic));
         if let Some(&(_, what, advice)) = found {
             return Some((what, advice));
         }
@@ -85,9 +104,6 @@ impl Ends {
         }
         if self.tail.starts_with(b"koly") {
             return Some(("a DMG image (Apple)", "convert it with: qemu-img convert -O raw IMAGE disk.raw"));
-        }
-        if slice_at(&self.head, 257, 5) == Some(b"ustar") {
-            return Some(("a tar archive", UNPACK));
         }
         None
     }
@@ -100,8 +116,8 @@ const LOGICAL: &str = "it holds files, not a disk: open it with the program that
 const UNPACK: &str = "unpack it, and open what is inside";
 const COMPRESSED: &str = "decompress it first, for example with 7z x IMAGE";
 
-/// Magic bytes at the start of a file, what it is, what to do.
-const HEADS: &[(&[u8], &str, &str)] = &[
+/// Magic bytes at the start of a disk image that is not read, what it is, what to do.
+const DISKS: &[(&[u8], &str, &str)] = &[
     (b"KDMV", "a VMDK image (VMware, sparse extent)", QEMU_IMG),
     (b"COWD", "a VMDK image (VMware ESX, copy on write)", QEMU_IMG),
     (
@@ -112,10 +128,7 @@ const HEADS: &[(&[u8], &str, &str)] = &[
     ),
     (b"EVF\x09\x0D\x0A\xFF\x00", "an E01 image (EWF, EnCase)", EWF),
     (b"EVF2\x0D\x0A\x81\x00", "an Ex01 image (EWF2, EnCase 7)", EWF),
-    (b"LVF\x09\x0D\x0A\xFF\x00", "an L01 logical evidence file (EnCase)", LOGICAL),
-    (b"LEF2\x0D\x0A\x81\x00", "an Lx01 logical evidence file (EnCase 7)", LOGICAL),
     (b"AFF10\r\n\0", "an AFF image", "convert it with: affconvert -r IMAGE"),
-    (b"ADSEGMENTEDFILE\0", "an AD1 logical image (FTK)", LOGICAL),
     (b"QED\0", "a QED image (QEMU)", QEMU_IMG),
     (b"WithoutFreeSpace", "a Parallels image", QEMU_IMG),
     (b"WithouFreSpacExt", "a Parallels image", QEMU_IMG),
@@ -126,14 +139,21 @@ const HEADS: &[(&[u8], &str, &str)] = &[
     ),
     (b"partclone-image", "a partclone image", "restore it with: partclone.restore -C -s IMAGE -O disk.raw"),
     (
-        b"MSWIM\0\0\0",
-        "a WIM archive (Windows image of files)",
-        "it holds files, not a disk: apply it with: wimlib-imagex apply IMAGE DIR",
-    ),
-    (
         b"LUKS\xBA\xBE",
         "a LUKS volume (encrypted)",
         "unlock it with: cryptsetup open --readonly IMAGE NAME, and open /dev/mapper/NAME",
+    ),
+];
+
+/// The same of files that may have a disk image in them, or the files of one.
+const OTHERS: &[(&[u8], &str, &str)] = &[
+    (b"LVF\x09\x0D\x0A\xFF\x00", "an L01 logical evidence file (EnCase)", LOGICAL),
+    (b"LEF2\x0D\x0A\x81\x00", "an Lx01 logical evidence file (EnCase 7)", LOGICAL),
+    (b"ADSEGMENTEDFILE\0", "an AD1 logical image (FTK)", LOGICAL),
+    (
+        b"MSWIM\0\0\0",
+        "a WIM archive (Windows image of files)",
+        "it holds files, not a disk: apply it with: wimlib-imagex apply IMAGE DIR",
     ),
     (b"\x1F\x8B\x08", "a file compressed by gzip", COMPRESSED),
     (b"\xFD7zXZ\0", "a file compressed by xz", COMPRESSED),

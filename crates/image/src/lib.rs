@@ -48,7 +48,7 @@ mod vhd;
 mod vhdx;
 
 pub use error::{Error, Format, Problem, Result};
-pub use image::{Image, OpenOptions};
+pub use image::{Image, OpenOptions, is_disk_image};
 pub use kind::Kind;
 pub use note::Note;
 pub use partition::{Partition, PartitionTable};

@@ -433,3 +433,42 @@ fn a_differencing_vhd_is_refused() {
     assert!(error.to_string().contains("differencing VHD"), "{error}");
     assert!(error.advice().unwrap().contains("Convert-VHD"));
 }
+
+#[test]
+fn what_is_a_disk_image_is_told_by_content() {
+    let dir = tempfile::tempdir().unwrap();
+    let is_image = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        ntbak_image::is_disk_image(&path)
+    };
+    let padded = |head: &[u8]| [head, &[7; 4096]].concat();
+    // Disk images that are read, and those that are only known; but not what may have one in it.
+    for head in [
+        &b"QFI\xFB"[..],
+        b"vhdxfile",
+        b"conectix",
+        b"KDMV",
+        b"EVF\x09\x0D\x0A\xFF\x00",
+        b"# Disk DescriptorFile",
+    ] {
+        assert!(is_image("x", &padded(head)), "{}", head.escape_ascii());
+    }
+    for head in [&b"PK\x03\x04"[..], b"\x28\xB5\x2F\xFD", b"MSWIM\0\0\0", b"\x1F\x8B\x08", b"text"] {
+        assert!(!is_image("disk.img", &padded(head)), "{}", head.escape_ascii());
+    }
+    // A volume by itself, whole or only known.
+    let mut volume = vec![0; 1 << 16];
+    volume[..11].copy_from_slice(b"\xEB\x52\x90NTFS    ");
+    volume[11..14].copy_from_slice(&[0, 2, 8]);
+    volume[40..48].copy_from_slice(&127_u64.to_le_bytes());
+    volume[48..56].copy_from_slice(&4_u64.to_le_bytes());
+    volume[56..64].copy_from_slice(&2_u64.to_le_bytes());
+    volume[64] = 0xF6;
+    volume[68] = 1;
+    assert!(is_image("volume", &volume));
+    volume[3..11].copy_from_slice(b"-FVE-FS-");
+    assert!(is_image("locked", &volume));
+    assert!(!is_image("empty", b"") && !is_image("zeros", &[0; 100_000]));
+    assert!(!ntbak_image::is_disk_image(dir.path()) && !ntbak_image::is_disk_image(dir.path().join("none")));
+}
