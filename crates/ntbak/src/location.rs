@@ -26,6 +26,7 @@ use crate::memory::StreamKey;
 use crate::ntfs_volume::{NtfsVolume, VolumeOptions};
 use crate::place;
 use crate::source::{FileSource, NtfsSource};
+use crate::tree::NtfsTree;
 
 /// Where a file is, by what the user typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,18 @@ impl Location {
             return Self::Image { path, partition, inside: Vec::new() };
         }
         file_and_stream(bytes).unwrap_or_else(whole)
+    }
+
+    /// As [`parse`](Self::parse), for who wants all that is there: a disk image as it is typed is the volume in it. What
+    /// it is, its content says ([`ntbak_image::is_disk_image`]).
+    #[must_use]
+    pub fn parse_tree(typed: &Path) -> Self {
+        match Self::parse(typed) {
+            Self::Host { path, stream: None } if ntbak_image::is_disk_image(&path) => {
+                Self::Image { path, partition: None, inside: Vec::new() }
+            }
+            location => location,
+        }
     }
 
     /// The file or directory of this machine, or the image.
@@ -151,9 +164,13 @@ pub fn open(location: &Location, typed: &Path, options: VolumeOptions) -> Result
             let volume = NtfsVolume::open(path, *partition, options)?;
             let mut found = volume.find(inside).map_err(|error| error.at_path(typed))?;
             let stream = found.stream.take();
-            let source = volume.source_of(found, typed);
+            let mut path = typed.to_owned();
+            if inside.is_empty() && !typed.as_os_str().as_bytes().ends_with(b"::") {
+                path.as_mut_os_string().push("::");
+            }
+            let source = volume.source_of(found, &path);
             let place = Opening::Volume(Box::new(volume), Box::new(source));
-            Ok(Opened { place, path: typed.to_owned(), stream })
+            Ok(Opened { place, path, stream })
         }
     }
 }
@@ -174,6 +191,24 @@ impl Opened {
         match &self.place {
             Opening::Host(_) => None,
             Opening::Volume(volume, source) => Some((volume, source)),
+        }
+    }
+
+    /// The file as a source, alone.
+    #[must_use]
+    pub fn into_source(self) -> Box<dyn FileSource> {
+        match self.place {
+            Opening::Host(source) => source,
+            Opening::Volume(_, source) => source,
+        }
+    }
+
+    /// The file, and what is in it, as a tree, when it is in an image.
+    #[must_use]
+    pub fn into_tree(self) -> Option<NtfsTree> {
+        match self.place {
+            Opening::Host(_) => None,
+            Opening::Volume(volume, source) => Some(NtfsTree::new(*volume, &source, &self.path)),
         }
     }
 
@@ -261,5 +296,18 @@ mod tests {
         ] {
             assert_eq!(parse(typed), expected, "{typed}");
         }
+    }
+    #[test]
+    fn a_disk_image_by_itself_is_its_volume() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("disk"), b"QFI\xFB").unwrap();
+        fs::write(at("file"), b"text").unwrap();
+        let parse = |typed: &str| Location::parse_tree(&at(typed));
+        assert_eq!(parse("disk"), image(&at("disk"), None, ""));
+        assert_eq!(parse("disk#1::x"), image(&at("disk"), Some(1), "x"));
+        assert_eq!(parse("disk:stream"), host(&at("disk"), Some("stream")));
+        assert_eq!((parse("file"), parse("")), (host(&at("file"), None), host(dir.path(), None)));
+        assert_eq!(Location::parse(&at("disk")), host(&at("disk"), None));
     }
 }

@@ -19,6 +19,7 @@ mod spooled;
 pub use directory::DirectorySource;
 pub(crate) use directory::{modified, size};
 pub use memory::MemorySource;
+pub(crate) use ntfs::node;
 pub use ntfs::{NtfsSource, WofView};
 pub use ntfs3g::Ntfs3gSource;
 pub(crate) use ntfs3g::read_attributes;

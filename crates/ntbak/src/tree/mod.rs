@@ -3,6 +3,7 @@ Many files: where they come from, where they go, and the one loop between.
 
 ```text
 HostTree ────┐                                 ┌──► HostSink      (a directory, an ntfs-3g mount)
+NtfsTree ────┤                                 │
 ArchiveTree ─┼─ Tree ─► Visit ─► transfer ─────┼──► ArchiveSink
 MemoryTree ──┘                                 ├──► MemoryTree
                                                └──► DescribeSink  (list, verify, diff)
@@ -27,6 +28,7 @@ mod archive;
 mod decrypted;
 mod host;
 mod memory;
+mod ntfs;
 mod select;
 mod tee;
 
@@ -34,6 +36,7 @@ pub use archive::{ArchiveTree, open_archive};
 pub use decrypted::DecryptedTree;
 pub use host::HostTree;
 pub use memory::MemoryTree;
+pub use ntfs::{NtfsTree, VolumeFile};
 pub use select::{Pattern, Select, Verdict};
 
 use tee::Tee;
