@@ -33,6 +33,7 @@ Examples:
   ntbak restore users.tar.zst /mnt/other/Users
   ntbak verify users.tar.zst --against /mnt/win/Users
   ntbak info disk.qcow2
+  ntbak backup disk.qcow2 -o disk.tar.zst
   ntbak copy disk.qcow2::Users/bob/report.docx /srv/share/
 
 LOCATION is PATH[#PARTITION][::INSIDE]: a file or directory, or one in an NTFS volume in a disk image (raw, qcow2, VHD,
@@ -65,7 +66,7 @@ pub(crate) enum Command {
     Efs(EfsCommand),
     /// Back up files and directories, with everything about them, into an archive.
     Backup {
-        /// Files and directories. What is in a single directory is at the root of the archive; of several, each is under
+        /// Files and directories, also in disk images. What is in a single directory is at the root of the archive; of several, each is under
         /// its own name.
         #[arg(required = true)]
         sources: Vec<PathBuf>,
@@ -77,6 +78,8 @@ pub(crate) enum Command {
         zstd: Option<i32>,
         #[command(flatten)]
         selection: Selection,
+        #[command(flatten)]
+        reading: Reading,
         /// Read and report, but write nothing.
         #[arg(short = 'n', long)]
         dry_run: bool,
@@ -115,9 +118,9 @@ pub(crate) enum Command {
         #[arg(short = 'n', long)]
         dry_run: bool,
     },
-    /// List what is in a directory or an archive.
+    /// List what is in a directory, a disk image or an archive.
     List {
-        /// A file, a directory, or an archive; `-` is an archive on standard input.
+        /// A file, a directory, a disk image, or an archive; `-` is an archive on standard input.
         location: PathBuf,
         /// Only these paths in it, each with all that is below it.
         paths: Vec<PathBuf>,
@@ -132,23 +135,27 @@ pub(crate) enum Command {
         json: bool,
         #[command(flatten)]
         selection: Selection,
+        #[command(flatten)]
+        reading: Reading,
     },
     /// Prove that an archive is whole, and with --against that it is equal to its source.
     Verify {
         /// The archive; `-` is standard input.
         archive: PathBuf,
-        /// The directory that it was made of.
+        /// The directory or disk image that it was made of.
         #[arg(long, value_name = "SOURCE")]
         against: Option<PathBuf>,
         /// One JSON object on standard output.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        reading: Reading,
     },
-    /// Compare two directories or archives: every stream, descriptor, time and attribute.
+    /// Compare two directories, disk images or archives: every stream, descriptor, time and attribute.
     ///
     /// Exit code 0 when they are equal, 1 when they differ. Access and change times are not compared.
     Diff {
-        /// A file, a directory, or an archive.
+        /// A file, a directory, a disk image, or an archive.
         a: PathBuf,
         /// Another one.
         b: PathBuf,
@@ -157,12 +164,14 @@ pub(crate) enum Command {
         json: bool,
         #[command(flatten)]
         selection: Selection,
+        #[command(flatten)]
+        reading: Reading,
     },
     /// Write the bytes of one stream to standard output.
     Cat {
-        /// FILE or FILE:STREAM, also in a disk image; or an archive, with a path in it.
+        /// FILE or FILE:STREAM, also in a disk image; or an archive or a disk image, with a path in it.
         location: PathBuf,
-        /// FILE or FILE:STREAM in the archive.
+        /// FILE or FILE:STREAM in the archive or the disk image.
         path: Option<PathBuf>,
         #[command(flatten)]
         reading: Reading,

@@ -20,6 +20,10 @@ mod image;
 mod image_corpus;
 #[path = "ntfs3g/image_efs.rs"]
 mod image_efs;
+#[path = "ntfs3g/image_tree.rs"]
+mod image_tree;
+#[path = "ntfs3g/image_tree_hostile.rs"]
+mod image_tree_hostile;
 #[path = "ntfs3g/in_place.rs"]
 mod in_place;
 #[path = "ntfs3g/modes.rs"]

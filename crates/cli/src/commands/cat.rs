@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use ntbak::location::Location;
 use ntbak::memory::StreamKey;
 use ntbak::{LossKind, VolumeOptions};
 use ntbak_archive::{ArchiveReader, Item, Limits};
@@ -41,8 +42,22 @@ pub(crate) fn run(typed: &Path, options: VolumeOptions, reporter: &Reporter) -> 
     Ok(None)
 }
 
-/// The bytes of one stream of a file in an archive.
-pub(crate) fn from_archive(archive: &Path, typed: &Path, reporter: &Reporter) -> Done {
+/// The bytes of one stream of a file in an archive, or in a disk image.
+pub(crate) fn inside(location: &Path, path: &Path, options: VolumeOptions, reporter: &Reporter) -> Done {
+    match Location::parse_tree(location) {
+        Location::Image { inside, .. } if !many::is_archive(location) && inside.is_empty() => {
+            let mut typed = location.as_os_str().to_owned();
+            if !typed.as_bytes().ends_with(b"::") {
+                typed.push("::");
+            }
+            typed.push(path);
+            run(Path::new(&typed), options, reporter)
+        }
+        _ => from_archive(location, path, reporter),
+    }
+}
+
+fn from_archive(archive: &Path, typed: &Path, reporter: &Reporter) -> Done {
     let bytes = typed.as_os_str().as_bytes();
     let bytes = bytes.strip_prefix(b"./").unwrap_or(bytes);
     // A file may itself be called `a:b`, so both readings are looked for.

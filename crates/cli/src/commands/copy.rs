@@ -5,14 +5,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use ntbak::location::Opened;
-use ntbak::{LossKind, VolumeOptions, place};
+use ntbak::location::{self, Location, Opened};
+use ntbak::tree::Tree;
+use ntbak::{VolumeOptions, place};
 use ntbak_wire::record::FileInfo;
 
 use crate::commands::restore::{self, What};
-use crate::commands::{Done, open, report_on};
+use crate::commands::{Done, report_on};
 use crate::failure::Failure;
-use crate::many;
+use crate::many::{self, Places};
 use crate::report::Reporter;
 
 pub(crate) fn run(
@@ -22,7 +23,7 @@ pub(crate) fn run(
     options: VolumeOptions,
     reporter: &Reporter,
 ) -> Done {
-    let opened = open(source, options, reporter)?;
+    let opened = location::open(&Location::parse_tree(source), source, options)?;
     if let Some(stream) = opened.stream() {
         let why = format!(
             "{}: a copy is that of a whole file; `ntbak cat` gives one stream, or leave :{stream} out",
@@ -30,36 +31,35 @@ pub(crate) fn run(
         );
         return Err(Failure::Usage(why));
     }
-    let from = opened.source();
-    let info = from.info()?;
+    let info = opened.source().info()?;
     let target = target_of(&opened, source, &info, target)?;
-    let report = report_on(reporter, source);
-    if opened.on_volume().is_none() {
+    let is_directory = info.attributes.is_directory();
+    if let Some((volume, _)) = opened.on_volume() {
+        many::refuse_image(volume.path(), &target)?;
+        if is_directory {
+            let tree = opened.into_tree();
+            return tree.map_or(Ok(None), |mut tree| into(&mut tree, source, &target, what, reporter));
+        }
+        volume.remarks(&report_on(reporter, volume.path()));
+    } else {
         refuse_same(source, &target)?;
         let is_link = source.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir());
-        if info.attributes.is_directory() && !is_link {
+        if is_directory && !is_link {
             drop(opened);
-            return tree(source, &target, what, reporter);
+            return tree(source, &target, what, options, reporter);
         }
-    } else if info.attributes.is_directory() && has_children(&opened)? {
-        report.loss(LossKind::Content, "this version copies a directory without what is in it");
     }
+    let report = report_on(reporter, source);
     if what.dry_run {
         return Ok(Some(format!("{} would be copied to {}", source.display(), target.display())));
     }
-    let directory = info.attributes.is_directory();
-    let to = if directory && fs::symlink_metadata(&target).is_ok_and(|metadata| metadata.is_dir()) {
-        place::in_place(&target)?
-    } else {
-        place::stage(&target, directory)?
-    };
-    ntbak::copy(from, to, &report).map_err(|error| error.at_path(&target))?;
+    let to = place::stage(&target, is_directory)?;
+    ntbak::copy(opened.source(), to, &report).map_err(|error| error.at_path(&target))?;
     Ok(Some(format!("{} copied to {}", source.display(), target.display())))
 }
 
 /// A directory with all that is in it.
-fn tree(source: &Path, target: &Path, what: &What, reporter: &Reporter) -> Done {
-    let select = what.selection.select(&[])?;
+fn tree(source: &Path, target: &Path, what: &What, options: VolumeOptions, reporter: &Reporter) -> Done {
     if let (Ok(from), Some(to)) = (source.canonicalize(), above(target))
         && to.starts_with(&from)
     {
@@ -68,8 +68,13 @@ fn tree(source: &Path, target: &Path, what: &What, reporter: &Reporter) -> Done 
             "{target} is in {source}: a directory cannot be copied into itself"
         )));
     }
-    let mut tree = many::host(&[source.to_owned()])?;
-    let counts = restore::into(&mut tree, target, what, &select, reporter)?;
+    let mut tree = Places::open(&[source.to_owned()], options)?;
+    into(&mut tree, source, target, what, reporter)
+}
+
+fn into(tree: &mut dyn Tree, source: &Path, target: &Path, what: &What, reporter: &Reporter) -> Done {
+    let select = what.selection.select(&[])?;
+    let counts = restore::into(tree, target, what, &select, reporter)?;
     let done = if what.dry_run { "would be copied" } else { "copied" };
     Ok(Some(format!("{} {done} to {}: {}", source.display(), target.display(), many::summary(&counts))))
 }
@@ -111,17 +116,4 @@ fn refuse_same(source: &Path, target: &Path) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
-}
-
-fn has_children(opened: &Opened) -> Result<bool, Failure> {
-    let Some((volume, source)) = opened.on_volume() else { return Ok(false) };
-    let catalogue = volume.catalogue()?;
-    let children = catalogue.find(source.file().reference()).map(|id| catalogue.children(id));
-    Ok(children.is_some_and(|mut names| names.any(|name| is_in_tree(catalogue, name))))
-}
-
-/// The root has the files of NTFS itself in it.
-fn is_in_tree(catalogue: &ntbak_ntfs::Catalogue, name: ntbak_ntfs::catalogue::NameId) -> bool {
-    let file = catalogue.file_of(name);
-    file.is_some_and(|file| catalogue.place(file) == ntbak_ntfs::catalogue::Place::Tree)
 }

@@ -21,12 +21,9 @@ pub(crate) fn run(typed: &Path, as_json: bool, options: VolumeOptions, reporter:
     if crate::many::is_archive(typed) {
         return crate::commands::verify::describe(typed, as_json, reporter);
     }
-    let text = match Location::parse(typed) {
+    let text = match Location::parse_tree(typed) {
         Location::Image { path, partition, inside } if inside.is_empty() => {
             info_image::describe(&path, partition, as_json, options, reporter)?
-        }
-        Location::Host { path, stream: None } if info_image::is_image(&path) => {
-            info_image::describe(&path, None, as_json, options, reporter)?
         }
         _ => describe_file(typed, as_json, options, reporter)?,
     };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use ntbak::{NtfsVolume, VolumeOptions};
-use ntbak_image::{Image, Kind, OpenOptions, Partition, PartitionTable, ReadAt as _};
+use ntbak_image::{Image, OpenOptions, Partition, PartitionTable, ReadAt as _};
 use ntbak_ntfs::catalogue::{EntryFlags, Place};
 use ntbak_ntfs::{Journal, VolumeState};
 use ntbak_wire::FileAttributes;
@@ -16,16 +16,6 @@ use crate::commands::report_on;
 use crate::failure::{Failure, harmless};
 use crate::json as member;
 use crate::report::Reporter;
-
-/// Whether this is a disk image rather than any file: by its container, or by an NTFS volume in it.
-pub(crate) fn is_image(path: &Path) -> bool {
-    if !std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir()) {
-        return false;
-    }
-    let Ok(image) = Image::open(path) else { return false };
-    image.kind() != Kind::Raw
-        || image.partitions().is_ok_and(|table| table.partitions.iter().any(|one| one.content.is_ntfs()))
-}
 
 pub(crate) fn describe(
     path: &Path,

@@ -56,8 +56,9 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
         Command::Stream(StreamCommand::Extract { file, what, output }) => {
             stream_extract::run(file.as_deref(), &what, output.as_deref())
         }
-        Command::Backup { sources, output, zstd, selection, dry_run } => {
-            backup::run(&sources, &output, zstd, &selection, dry_run, report)
+        Command::Backup { sources, output, zstd, selection, reading, dry_run } => {
+            let what = backup::What { selection, options: reading.options(), dry_run };
+            backup::run(&sources, &output, zstd, &what, report)
         }
         Command::Restore { archive, target, paths, overwrite, selection, dry_run } => {
             let what = restore::What { paths, selection, overwrite: overwrite.into(), dry_run };
@@ -67,16 +68,20 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
             let what = restore::What { paths: vec![], selection, overwrite: overwrite.into(), dry_run };
             copy::run(&source, &target, &what, reading.options(), report)
         }
-        Command::List { location, paths, streams, hash, json, selection } => {
+        Command::List { location, paths, streams, hash, json, selection, reading } => {
             let form = list::Form { streams: streams || args.common.verbose, hash, json };
-            list::run(&location, &paths, &form, &selection, report)
+            list::run(&location, &paths, &form, reading.options(), &selection, report)
         }
-        Command::Verify { archive, against, json } => {
-            return verify::run(&archive, against.as_deref(), json, reporter);
+        Command::Verify { archive, against, json, reading } => {
+            return verify::run(&archive, against.as_deref(), json, reading.options(), reporter);
         }
-        Command::Diff { a, b, json, selection } => return diff::run(&a, &b, json, &selection, reporter),
+        Command::Diff { a, b, json, selection, reading } => {
+            return diff::run(&a, &b, json, &selection, reading.options(), reporter);
+        }
         Command::Cat { location, path: None, reading } => cat::run(&location, reading.options(), report),
-        Command::Cat { location, path: Some(path), .. } => cat::from_archive(&location, &path, report),
+        Command::Cat { location, path: Some(path), reading } => {
+            cat::inside(&location, &path, reading.options(), report)
+        }
         Command::Efs(command) => efs::run(command, report),
         Command::Info { location, json, reading } => info::run(&location, json, reading.options(), report),
         Command::Completions { shell } => completions(shell),

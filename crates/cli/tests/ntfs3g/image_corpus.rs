@@ -21,7 +21,7 @@ use crate::common::judge;
 use crate::common::mount::Volume;
 use crate::common::{need_volumes, unpacked};
 
-const IMAGES: [&str; 11] = [
+pub(crate) const IMAGES: [&str; 11] = [
     "ntfs-samples/ntfs-2m.raw.gz",
     "ntfs-samples/ntfs-lastaccess.raw.gz",
     "ntfs-samples/ntfs-ptrn.raw.gz",
@@ -36,7 +36,7 @@ const IMAGES: [&str; 11] = [
 ];
 
 /// A volume of the corpus, and the same as an image of its own, so that ntfs-3g can mount it.
-fn volumes(name: &str) -> Option<(NtfsVolume, Volume)> {
+pub(crate) fn volumes(name: &str) -> Option<(NtfsVolume, Volume)> {
     let mut opened = None;
     let alone = Volume::of_image(|alone| {
         let dir = alone.parent().unwrap();
@@ -74,7 +74,7 @@ fn cut_out(volume: &NtfsVolume, path: &Path, to: &Path) {
     }
 }
 
-fn hash(bytes: &[u8]) -> String {
+pub(crate) fn hash(bytes: &[u8]) -> String {
     Sha1::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
