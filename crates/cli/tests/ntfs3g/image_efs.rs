@@ -1,20 +1,27 @@
 //! Encrypted files out of an image: the raw export straight from the clusters.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use ntbak::VolumeOptions;
 use ntbak::location::{self, Location};
 use ntbak::{NtfsVolume, place};
 use ntbak_wire::efs::Content;
 use ntbak_wire::record::StreamFlags;
+use serde_json::Value;
 
 #[path = "../../../ntbak/tests/efs/made.rs"]
 #[allow(dead_code)]
 mod made;
 
+use super::efs::{self, Key};
+use super::image::inside;
+use super::image_corpus::hash;
 use crate::common::mount::{Volume, WINDOWS};
 use crate::common::need_volumes;
+use crate::common::run::{args, ntbak};
 
 const SIZES: [u64; 9] = [0, 1, 511, 512, 513, 4096, 70_000, 524_288, 1_048_577];
 
@@ -121,4 +128,53 @@ fn ntfs_37_valid_data_length_and_plain_streams() {
     assert_eq!(got as u64, 70_000_u64.next_multiple_of(512));
     assert!((0..1000).all(|at| stored[at] == made::byte(0, at as u64)));
     assert!(!made::export(opened.source()).is_empty());
+}
+
+/// The commands on encrypted files of an image, with the key and without.
+#[test]
+fn encrypted_files_of_an_image() {
+    need_volumes!();
+    let key = Key::new("alice");
+    let mut a = Volume::new(128);
+    fs::create_dir(a.path("dir")).unwrap();
+    for size in [0, 1, 513, 70_000, 1 << 20] {
+        efs::encrypt(&a, &key, &format!("dir/f{size}"), &efs::content(size));
+    }
+    fs::hard_link(a.path("dir/f513"), a.path("second name")).unwrap();
+    fs::write(a.path("dir/plain"), "plain").unwrap();
+    a.remount(WINDOWS);
+    let export = |location: OsString| ntbak(args!["efs", "export", location]).expect(0).stdout;
+    let mounted = export(a.path("dir/f70000").into());
+    a.unmount();
+    let image = a.image();
+    let secret = inside(&image, "dir/f70000");
+    assert!(export(secret.clone()) == mounted);
+    assert!(efs::decrypt(&key, Path::new(&secret), None) == efs::content(70_000));
+    let info = ntbak(args!["efs", "info", "--json", &secret]).expect(0);
+    let info: Value = serde_json::from_slice(&info.stdout).unwrap();
+    assert_eq!((&info["streams"][0]["size"], info["users"].as_array().unwrap().len()), (&70_000.into(), 1));
+    let users = ntbak(args!["efs", "users", "list", &secret]).expect(0);
+    assert!(String::from_utf8_lossy(&users.stdout).contains("alice"));
+    ntbak(args!["efs", "export", inside(&image, "dir/plain")]).expect(2);
+    ntbak(args!["efs", "info", inside(&image, "dir/f513:s")]).expect(2);
+    ntbak(args!["efs", "info", inside(&image, "dir/none")]).expect(1);
+    // All that is encrypted, by each of its names.
+    let all = a.beside("all");
+    let keys = args!["--key", &key.path("pfx"), "--password-file", &key.path("password")];
+    let arguments = args!["efs", "decrypt", "--all", &image, "-o", &all, "--allow-loss", "link"];
+    ntbak([&arguments[..], &keys[..]].concat()).expect(0).lost_only(&["link"]);
+    for (name, size) in [("dir/f0", 0), ("dir/f513", 513), ("second name", 513), ("dir/f1048576", 1 << 20)] {
+        assert!(fs::read(all.join(name)).unwrap() == efs::content(size), "{name}");
+    }
+    assert!(!all.join("dir/plain").exists());
+    // Without a key they go as they are: into an archive, to another volume, and out of that image.
+    let (archive, mut b) = (a.beside("a.tar"), Volume::new(128));
+    ntbak(args!["backup", &image, "-o", &archive]).expect(0).lost_only(&[]);
+    ntbak(args!["verify", &archive, "--against", &image]).expect(0);
+    ntbak(args!["restore", &archive, b.root(), "--allow-loss", "change-time"]).expect(0);
+    b.unmount();
+    assert!(export(inside(&b.image(), "dir/f70000")) == mounted);
+    ntbak(args!["diff", &image, b.image(), "--exclude", "$RECYCLE.BIN"]).expect(0);
+    let decrypted = efs::decrypt(&key, Path::new(&inside(&b.image(), "dir/f1048576")), None);
+    assert_eq!(hash(&decrypted), hash(&efs::content(1 << 20)));
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use ntbak::efs::Decrypted;
 use ntbak::tree::{DecryptedTree, Select, transfer};
 use ntbak::tree_sink::{HostSink, HostSinkOptions, Overwrite};
-use ntbak::{FileSource, place};
+use ntbak::{FileSource, VolumeOptions, place};
 use ntbak_efs::KeyRing;
 
 use crate::commands::{Done, count, report_on};
@@ -17,12 +17,12 @@ use crate::report::Reporter;
 /// One file: a stream of it to standard output, or all of it into `output`.
 pub(crate) fn one(
     location: &Path,
+    source: Box<dyn FileSource>,
     stream: Option<&str>,
     output: Option<&Path>,
     keys: &KeyRing,
     reporter: &Reporter,
 ) -> Done {
-    let source = super::open(location)?;
     let plain = Decrypted::open(source, keys).map_err(|error| error.at_path(location))?;
     let opened = plain.opened();
     let algorithm = opened.fek.algorithm();
@@ -67,9 +67,15 @@ fn find(plain: &dyn FileSource, stream: Option<&str>, location: &Path) -> Result
     Err(Failure::Usage(format!("{}: it does not have {what}", location.display())))
 }
 
-/// Every encrypted file of a directory or an archive, into `output` under the same names.
-pub(crate) fn all(location: &Path, output: &Path, keys: &KeyRing, reporter: &Reporter) -> Done {
-    let mut from = Many::open(location)?;
+/// Every encrypted file of a directory, a disk image or an archive, into `output` under the same names.
+pub(crate) fn all(
+    location: &Path,
+    output: &Path,
+    keys: &KeyRing,
+    options: VolumeOptions,
+    reporter: &Reporter,
+) -> Done {
+    let mut from = Many::open(location, options)?;
     let spool = || tempfile::tempfile();
     let mut tree = DecryptedTree::new(from.tree(), keys, &spool);
     let mut sink = HostSink::open(output, HostSinkOptions { overwrite: Overwrite::Always })?;

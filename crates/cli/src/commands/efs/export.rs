@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use ntbak::FileSource;
 use ntbak::efs::ExportReader;
 
 use crate::commands::{Done, count};
 use crate::output::Output;
 
-pub(crate) fn run(location: &Path, output: Option<&Path>) -> Done {
-    let source = super::open(location)?;
+pub(crate) fn run(location: &Path, source: &dyn FileSource, output: Option<&Path>) -> Done {
     let at_path = |error: ntbak::Error| error.at_path(location);
     let Some(file) = source.encrypted().map_err(at_path)? else {
         return Err(super::not_encrypted(location));

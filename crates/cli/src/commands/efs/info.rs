@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use ntbak::FileSource;
 use ntbak::efs::Encrypted;
 use ntbak_efs::Algorithm;
 use ntbak_wire::Name;
@@ -14,8 +15,7 @@ use crate::failure::harmless;
 use crate::json as member;
 use crate::output::Output;
 
-pub(crate) fn run(location: &Path, as_json: bool) -> Done {
-    let source = super::open(location)?;
+pub(crate) fn run(location: &Path, source: &dyn FileSource, as_json: bool) -> Done {
     let at_path = |error: ntbak::Error| error.at_path(location);
     let Some(file) = source.encrypted().map_err(at_path)? else {
         return Err(super::not_encrypted(location));

@@ -16,7 +16,9 @@ use crate::report::Reporter;
 
 pub(crate) fn run(command: UsersCommand, reporter: &Reporter) -> Done {
     match command {
-        UsersCommand::List { location } => list(&location),
+        UsersCommand::List { location, reading } => {
+            list(&location, &*super::open(&location, reading.options(), reporter)?)
+        }
         UsersCommand::Add { path, recipients, keys } => {
             let users = keys::recipients(&recipients)?;
             let (source, mut metadata, opened) = open(&path, &keys.ring()?)?;
@@ -53,8 +55,7 @@ fn remove(path: &Path, metadata: &[u8], thumbprint: &[u8], typed: &str) -> Resul
     Err(Failure::Usage(format!("{}: thumbprint {typed}: {why}", path.display())))
 }
 
-fn list(location: &Path) -> Done {
-    let source = super::open(location)?;
+fn list(location: &Path, source: &dyn FileSource) -> Done {
     let Some(file) = source.encrypted().map_err(|error| error.at_path(location))? else {
         return Err(super::not_encrypted(location));
     };
