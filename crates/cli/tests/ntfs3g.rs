@@ -20,6 +20,8 @@ mod image;
 mod image_corpus;
 #[path = "ntfs3g/image_efs.rs"]
 mod image_efs;
+#[path = "ntfs3g/image_shapes.rs"]
+mod image_shapes;
 #[path = "ntfs3g/image_tree.rs"]
 mod image_tree;
 #[path = "ntfs3g/image_tree_hostile.rs"]

@@ -47,7 +47,7 @@ fn differences(ran: &Ran) -> BTreeSet<(String, String, String)> {
 }
 
 /// What the volume of `image` has in `members`, and that of another does not have; both hold the same paths.
-fn assert_same(before: &Dump, after: &Dump, members: &[&str]) {
+pub(crate) fn assert_same(before: &Dump, after: &Dump, members: &[&str]) {
     let shown = |dump: &Dump| dump.keys().cloned().collect::<Vec<_>>();
     assert_eq!(shown(after), shown(before));
     let mut faults = Vec::new();
@@ -78,10 +78,10 @@ fn zoo() -> (Volume, Volume, Dump) {
 }
 
 /// Sparse files that end in a hole have their valid data length only on the volume they are from.
-const NOT_ON_A_MOUNT: [&str; 2] = ["change-time", "vdl"];
+pub(crate) const NOT_ON_A_MOUNT: [&str; 2] = ["change-time", "vdl"];
 
 /// As [`NOT_ON_A_MOUNT`], in the words of the dumper; `ns` of the root is what the target has.
-fn on_a_mount(dump: &Dump) -> Dump {
+pub(crate) fn on_a_mount(dump: &Dump) -> Dump {
     let mut dump = dump.clone();
     for file in dump.values_mut() {
         file.as_object_mut().unwrap().remove("vdl");
@@ -153,7 +153,7 @@ fn a_directory_on_linux_holds_a_whole_volume() {
 }
 
 /// What a list says is what the dumper says, in the order of records, each directory before what is in it.
-fn assert_listed(image: &Path, dump: &Dump) {
+pub(crate) fn assert_listed(image: &Path, dump: &Dump) {
     let lines = list(&args![image]);
     let listed: BTreeSet<String> = paths(&lines).into_iter().map(dumped).collect();
     let (mut expected, mut hidden): (BTreeSet<String>, usize) = Default::default();

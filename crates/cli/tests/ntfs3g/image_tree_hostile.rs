@@ -1,13 +1,20 @@
 //! Volumes that somebody has tampered with, as trees: nothing leaves the target, and what is out of reach is told.
 
 use std::fs;
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ntbak::location::{self, Location};
+use ntbak::tree::{Select, transfer};
+use ntbak::tree_sink::ArchiveSink;
+use ntbak_archive::ArchiveWriter;
 
 use crate::common::make;
 use crate::common::mount::Volume;
-use crate::common::need_volumes;
 use crate::common::run::{args, ntbak};
+use crate::common::{Chance, need_volumes};
 
 /// Replaces each place of `from` in the image by `to`, of the same length; none of them lies over the end of a sector.
 fn patch(image: &Path, from: &[u8], to: &[u8]) {
@@ -141,4 +148,90 @@ fn what_is_damaged_is_a_loss_and_what_is_nowhere_is_noted() {
     let archive = a.beside("a.tar");
     ntbak(args!["backup", a.image(), "-o", &archive]).expect(3).lost_only(&["content"]);
     ntbak(args!["verify", &archive]).expect(0);
+}
+
+/// Takes an archive, and is full at some time.
+struct Limited(u64);
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len() as u64).ok_or(io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Hundreds of changed volumes, the same ones in every run, each into an archive: it ends, in an error or with what there
+/// is. `NTBAK_MUTATIONS` and `NTBAK_SEED` give others.
+#[test]
+fn mutated_volumes_end_in_an_error_or_a_part() {
+    need_volumes!();
+    let mut a = Volume::new(4);
+    fs::create_dir_all(a.path("zoo/deep/er")).unwrap();
+    for number in 0..20 {
+        fs::write(a.path(format!("zoo/deep/file {number}")), vec![7; number * 400]).unwrap();
+        fs::write(make::stream(&a.path(format!("zoo/deep/file {number}")), "stream"), "x").unwrap();
+    }
+    for number in 0..30 {
+        fs::hard_link(a.path("zoo/deep/file 3"), a.path(format!("zoo/deep/er/name {number}"))).unwrap();
+    }
+    make::sparse(&a.path("zoo/sparse"), 1 << 30, &[(1 << 20, vec![1; 65_536])]);
+    make::set(&a.path("zoo/deep"), make::REPARSE, &make::third_party(&[9; 100]));
+    a.unmount();
+    let image = a.image();
+    let volume = ntbak::NtfsVolume::open(&image, None, ntbak::VolumeOptions::default()).unwrap();
+    let (geometry, records) = (*volume.volume().geometry(), volume.volume().records());
+    drop(volume);
+    let start = geometry.mft_lcn * u64::from(geometry.cluster_size);
+    let len = usize::try_from(records * u64::from(geometry.record_size)).unwrap();
+    let original = fs::read(&image).unwrap();
+    let file = fs::File::options().write(true).open(&image).unwrap();
+    let number = |name: &str, default: u64| -> u64 {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let mut chance = Chance::new(number("NTBAK_SEED", 20));
+    let (rounds, mut whole) = (number("NTBAK_MUTATIONS", 300), 0);
+    let mut hurt = 0;
+    for round in 0..rounds {
+        let mut places = Vec::new();
+        for _ in 0..=chance.below(6) {
+            let at = start + chance.below(len) as u64;
+            let bytes = match chance.below(3) {
+                0 => vec![chance.below(256) as u8],
+                1 => [0_u64, 1, 0xFFFF_FFFF, 1 << 40, u64::MAX][chance.below(5)].to_le_bytes()
+                    [..1 << chance.below(4)]
+                    .to_vec(),
+                _ => {
+                    let from = usize::try_from(start).unwrap() + chance.below(len - 64);
+                    original[from..from + (8 << chance.below(3))].to_vec()
+                }
+            };
+            file.write_all_at(&bytes, at).unwrap();
+            places.push((at, bytes.len()));
+        }
+        let begun = Instant::now();
+        let location = Location::Image { path: image.clone(), partition: None, inside: Vec::new() };
+        if let Ok(opened) = location::open(&location, &image, ntbak::VolumeOptions::default()) {
+            let writer = ArchiveWriter::new(
+                Limited(64 << 20),
+                Box::new(io::Cursor::new(Vec::new())),
+                &Default::default(),
+            );
+            let mut sink = ArchiveSink::new(writer.unwrap());
+            let report = ntbak::Collected::new();
+            let done = transfer(&mut opened.into_tree().unwrap(), &mut sink, &Select::all(), &report);
+            whole += u32::from(done.is_ok());
+            hurt += u32::from(!report.losses().is_empty());
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "round {round}: {:?}", begun.elapsed());
+        for (at, len) in places {
+            let from = usize::try_from(at).unwrap();
+            file.write_all_at(&original[from..from + len], at).unwrap();
+        }
+    }
+    println!("{whole} of {rounds} volumes came through, {hurt} with losses");
+    assert!(u64::from(whole) > rounds / 2 && hurt > 0);
 }
