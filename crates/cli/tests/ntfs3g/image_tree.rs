@@ -332,6 +332,9 @@ fn parts_of_a_volume() {
     assert_eq!(ntbak(args!["cat", &image, "users/bob/A.txt"]).expect(0).stdout, b"a");
     assert_eq!(ntbak(args!["cat", &image, "users/bob/A.txt:S"]).expect(0).stdout, b"stream");
     ntbak(args!["cat", &image, "nothing"]).expect(1);
+    // NTFS' own files, for who names them.
+    assert!(shown(&args![inside(&image, "$extend")]).contains(&"$ObjId".to_owned()));
+    assert_eq!(shown(&args![inside(&image, "$Bitmap")]), ["$Bitmap"]);
     // A rehearsal writes nothing.
     let target = a.beside("target");
     ntbak(args!["copy", "-n", &image, &target]).expect(0);

@@ -124,10 +124,12 @@ impl NtfsTree {
             let why = "the directory is not in the catalogue of the volume: its record is damaged";
             return Err(Error::new(Win32Error::INVALID_DATA, why).at_path(&self.shown));
         };
-        let doubles = Doubles::find(catalogue);
+        // The tree of the volume; or NTFS' own files, where one of their directories was asked for.
+        let place = catalogue.place(root);
+        let doubles = Doubles::find(catalogue, place);
         let paths = Paths { tree: self, catalogue, doubles: &doubles, root, select };
         let mut walk = Walk::new(paths, report, each);
-        for (id, entry) in catalogue.files() {
+        for (id, entry) in catalogue.all().filter(|(id, _)| catalogue.place(*id) == place) {
             if report.cancelled() {
                 return Err(super::cancelled());
             }

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use ntbak_ntfs::catalogue::{FileId, NameId};
+use ntbak_ntfs::catalogue::{FileId, NameId, Place};
 use ntbak_ntfs::{Catalogue, Namespace};
 use ntbak_wire::Name;
 
@@ -17,9 +17,10 @@ use crate::host::escape;
 pub(super) struct Doubles(HashSet<(FileId, FileId, Name)>);
 
 impl Doubles {
-    /// Looks at every name. No volume has any that nothing has happened to.
-    pub(super) fn find(catalogue: &Catalogue) -> Self {
-        let all = catalogue.files().flat_map(|(id, _)| catalogue.names(id));
+    /// Looks at every name of the files in this place. No volume has any that nothing has happened to.
+    pub(super) fn find(catalogue: &Catalogue, place: Place) -> Self {
+        let there = catalogue.all().filter(|(id, _)| catalogue.place(*id) == place);
+        let all = there.flat_map(|(id, _)| catalogue.names(id));
         let long = all.filter(|name| catalogue.namespace(*name) != Namespace::DOS);
         let hashed = long.filter_map(|name| {
             let mut hasher = DefaultHasher::new();

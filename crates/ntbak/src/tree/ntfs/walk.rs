@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use ntbak_ntfs::catalogue::{Entry, EntryFlags, FileId, Place};
+use ntbak_ntfs::catalogue::{Entry, EntryFlags, FileId};
 use ntbak_ntfs::{Catalogue, Link};
 use ntbak_wire::Name;
 
@@ -12,6 +12,9 @@ use super::{Each, NtfsTree, VolumeFile};
 use crate::error::Result;
 use crate::report::{FileReport, LossKind, Report};
 use crate::tree::{Select, Verdict};
+
+/// No path of Windows has more steps: 32,767 UTF-16 units, one for each name and one for each slash.
+const MAX_DEPTH: usize = 16_384;
 
 /// The way to each directory.
 #[derive(Clone, Copy)]
@@ -48,11 +51,14 @@ impl Paths<'_> {
 
     /// The directories on the way from this one up to below the root; `None` when it leads elsewhere.
     fn way(&self, id: FileId) -> Option<Vec<FileId>> {
-        let is_in_tree = self.catalogue.entry(id).is_some_and(Entry::is_directory)
-            && self.catalogue.place(id) == Place::Tree;
-        let (mut way, mut at) = (Vec::new(), Some(id).filter(|_| is_in_tree)?);
-        // What is in the tree leads to the root of the volume, so this ends.
+        let is_here = self.catalogue.entry(id).is_some_and(Entry::is_directory)
+            && self.catalogue.place(id) == self.catalogue.place(self.root);
+        let (mut way, mut at) = (Vec::new(), Some(id).filter(|_| is_here)?);
         while at != self.root {
+            // What is in the tree of the volume leads to its root, but NTFS' own files may go in circles.
+            if way.len() > MAX_DEPTH {
+                return None;
+            }
             way.push(at);
             at = self.catalogue.parent(self.catalogue.primary_name(at)?)?;
         }
