@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod archived;
 mod args;
 mod commands;
 mod compare;

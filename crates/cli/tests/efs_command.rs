@@ -550,6 +550,18 @@ fn decrypt_all_takes_archives() {
         let hidden = ntbak(args!["cat", format!("{}:hidden", out.join("sub/three").display())]).expect(0);
         assert_eq!(hidden.stdout, b"of the stream");
         assert!(!out.join("bobs").exists() && !out.join("in plain").exists());
+        // One file alone, without restoring it.
+        let inside = |path: &str| format!("{}::{path}", archive.display());
+        assert_eq!(keys.decrypt(inside("one").as_ref()), content(70_000));
+        assert_eq!(keys.decrypt(inside("/sub/three").as_ref()), b"content");
+        let exports = [inside("./bobs").into(), tree.join("bobs")]
+            .map(|bobs: PathBuf| ntbak(args!["efs", "export", bobs]).expect(0).stdout);
+        assert!(exports[0] == exports[1]);
+        ntbak(args!["efs", "info", inside("bobs")]).expect(0);
+        ntbak(args!["efs", "info", inside("in plain")]).expect(2).says("not encrypted");
+        ntbak(args!["efs", "info", inside("sub/one again")]).expect(1).says("another name of one");
+        ntbak(args!["efs", "info", inside("gone")]).expect(1).says("no such file");
+        ntbak(args!["efs", "info", &archive]).expect(2).says("::");
         // Damaged, it is an error or a loss, and never garbage under a name.
         let mut bytes = fs::read(&archive).unwrap();
         bytes.truncate(bytes.len() / 2);

@@ -12,6 +12,7 @@ use crate::efs::{Encrypted, RawFile, ReadRaw};
 use crate::error::{Error, Result};
 use crate::host::node::read_at;
 use crate::source::{FileSource, LinuxAttribute};
+use crate::tree::Content;
 
 /// The most ranges of all streams that are held (24 bytes each).
 const MAX_RANGES: usize = 1 << 22;
@@ -117,6 +118,20 @@ impl Spool {
             return Err(Error::new(Win32Error::NOT_SUPPORTED, why));
         }
         Ok(())
+    }
+
+    /// Takes everything that there is of a file in a tree.
+    ///
+    /// # Errors
+    /// It cannot be read to its end; and those of [`put`](Self::put) and [`finish`](Self::finish).
+    pub fn fill(mut self, content: &mut dyn Content) -> Result<SpooledSource> {
+        let mut failed = Ok(());
+        content.pour(&mut |record| {
+            failed = self.put(record);
+            failed.is_ok()
+        })?;
+        failed?;
+        self.finish()
     }
 
     /// The file, which is whole.

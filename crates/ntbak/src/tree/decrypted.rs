@@ -87,14 +87,7 @@ impl Opener<'_> {
 
     fn spooled(&self, content: &mut dyn Content) -> Result<SpooledSource> {
         let file = (self.spool)().map_err(|error| Error::io("making a temporary file", error))?;
-        let mut spool = Spool::new(file)?;
-        let mut failed = Ok(());
-        content.pour(&mut |record| {
-            failed = spool.put(record);
-            failed.is_ok()
-        })?;
-        failed?;
-        spool.finish()
+        Spool::new(file)?.fill(content)
     }
 }
 

@@ -4,10 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use ntbak::location::Location;
 use ntbak::source::RawSource;
 use ntbak::{FileSource, VolumeOptions};
 use ntbak_wire::efs;
 
+use crate::archived;
 use crate::args::Reading;
 use crate::commands::Done;
 use crate::failure::Failure;
@@ -26,7 +28,7 @@ mod users;
 pub(crate) enum EfsCommand {
     /// Write the raw export of an encrypted file to standard output (ReadEncryptedFileRaw). No key is needed.
     Export {
-        /// An encrypted file or directory, also in a disk image.
+        /// An encrypted file or directory, also in a disk image or an archive (`IMAGE::PATH`).
         location: PathBuf,
         /// Write to FILE instead; it appears when it is whole.
         #[arg(short, long, value_name = "FILE")]
@@ -44,7 +46,7 @@ pub(crate) enum EfsCommand {
     },
     /// Who can open an encrypted file, its version and sizes. No key is needed.
     Info {
-        /// An encrypted file or directory, also in a disk image, or a raw export.
+        /// An encrypted file or directory, also in a disk image or an archive (`IMAGE::PATH`), or a raw export.
         location: PathBuf,
         /// One JSON object on standard output.
         #[arg(long)]
@@ -54,7 +56,8 @@ pub(crate) enum EfsCommand {
     },
     /// Write the plaintext of an encrypted file.
     Decrypt {
-        /// An encrypted file, also in a disk image, a raw export, or with --all a directory, a disk image or an archive.
+        /// An encrypted file, also in a disk image or an archive (`IMAGE::PATH`), a raw export, or with --all a directory, a
+        /// disk image or an archive.
         location: PathBuf,
         #[command(flatten)]
         keys: KeyArgs,
@@ -96,7 +99,7 @@ pub(crate) enum EfsCommand {
 pub(crate) enum UsersCommand {
     /// Show them.
     List {
-        /// An encrypted file or directory, also in a disk image, or a raw export.
+        /// An encrypted file or directory, also in a disk image or an archive (`IMAGE::PATH`), or a raw export.
         location: PathBuf,
         #[command(flatten)]
         reading: Reading,
@@ -159,6 +162,11 @@ fn open(
         let raw = RawSource::open(file).map_err(|error| error.at_path(location))?;
         return Ok(Box::new(raw));
     }
+    if let Location::Image { path, inside, .. } = Location::parse(location)
+        && many::is_archive(&path)
+    {
+        return archived::open(&path, &inside, location, reporter);
+    }
     let opened = crate::commands::open(location, options, reporter)?;
     if let Some(stream) = opened.stream() {
         let why =
@@ -173,7 +181,7 @@ fn not_encrypted(location: &Path) -> Failure {
     let why = if open_export(location).is_some() {
         "it is a raw export: import it first, and export it again"
     } else if many::is_archive(location) {
-        "it is an archive, not an encrypted file; `ntbak restore` takes files out of it"
+        "it is an archive; ARCHIVE::PATH is a file in it"
     } else {
         "it is not encrypted; `ntbak stream read` backs it up"
     };
