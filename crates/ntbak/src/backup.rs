@@ -15,6 +15,9 @@ use crate::source::{Facet, FileSource};
 /// Bytes that are read at a time.
 const CHUNK: usize = 1 << 20;
 
+/// More attributes than the 64 KiB of names that Linux lists can be.
+const MAX_LINUX_ATTRIBUTES: usize = 65_536;
+
 /// The most extents of one stream that are held when a sink wants them first (16 bytes each); behind them, the rest
 /// of the stream is taken as one extent.
 const MAX_EXTENTS: usize = 1 << 20;
@@ -308,16 +311,20 @@ impl<'s> FileRecords<'s> {
             .map_err(|error| error.in_stream(self.head.name.as_ref()).at_offset(offset))
     }
 
-    /// An attribute of Linux; one that cannot be read is a loss, and the rest of the file goes on.
-    fn linux_attribute(&self, index: usize) -> Option<Record<'s>> {
-        let (name, value) = match self.source.linux_attribute(index) {
-            Ok(attribute) => attribute?,
-            Err(error) => {
-                self.report.loss(LossKind::LinuxAttribute, error.reason());
-                return None;
+    /// The next attribute of Linux, from this number on; one that cannot be read is a loss, and the next has its turn.
+    fn linux_attribute(&mut self, mut index: usize) -> Option<Record<'s>> {
+        while index <= MAX_LINUX_ATTRIBUTES {
+            match self.source.linux_attribute(index) {
+                Ok(None) => break,
+                Ok(Some((name, value))) => {
+                    self.state = State::Linux(index + 1);
+                    return Some(Record::LinuxAttribute { name, value });
+                }
+                Err(error) => self.report.loss(LossKind::LinuxAttribute, error.reason()),
             }
-        };
-        Some(Record::LinuxAttribute { name, value })
+            index += 1;
+        }
+        None
     }
 
     /// A small payload; one that cannot be read is a loss, and the rest of the file goes on.
@@ -348,13 +355,10 @@ impl Records for FileRecords<'_> {
                     self.state = State::Linux(0);
                     return Ok(Some(Record::File(&self.info)));
                 }
-                State::Linux(index) => {
-                    self.state = State::Linux(index + 1);
-                    match self.linux_attribute(index) {
-                        Some(record) => return Ok(Some(record)),
-                        None => self.state = State::Walk,
-                    }
-                }
+                State::Linux(index) => match self.linux_attribute(index) {
+                    Some(record) => return Ok(Some(record)),
+                    None => self.state = State::Walk,
+                },
                 State::EndStream { size } => {
                     self.state = State::Walk;
                     return Ok(Some(Record::EndStream { size }));

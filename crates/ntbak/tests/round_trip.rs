@@ -549,3 +549,50 @@ fn bs_45_a_stream_above_4_gib_goes_through_whole() {
     writer.finish(&report).unwrap();
     assert_eq!(*seen.lock().unwrap(), (size, size));
 }
+
+/// The attribute with number 1 cannot be read.
+struct Torn(MemorySource);
+
+impl FileSource for Torn {
+    fn info(&self) -> ntbak::Result<FileInfo> {
+        self.0.info()
+    }
+
+    fn small(&self, kind: SmallKind) -> ntbak::Result<Option<Cow<'_, [u8]>>> {
+        self.0.small(kind)
+    }
+
+    fn linux_attribute(&self, index: usize) -> ntbak::Result<Option<ntbak::source::LinuxAttribute<'_>>> {
+        match index {
+            1 => Err(Error::new(Win32Error::IO_DEVICE, "on purpose")),
+            _ => self.0.linux_attribute(index),
+        }
+    }
+
+    fn stream(&self, index: usize) -> ntbak::Result<Option<StreamHead>> {
+        self.0.stream(index)
+    }
+
+    fn next_extent(&self, stream: usize, from: u64) -> ntbak::Result<Option<Extent>> {
+        self.0.next_extent(stream, from)
+    }
+
+    fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> ntbak::Result<usize> {
+        self.0.read_at(stream, offset, buf)
+    }
+}
+
+#[test]
+fn an_attribute_of_linux_that_cannot_be_read_takes_no_other_with_it() {
+    let mut file = MemoryFile::file();
+    for name in ["user.a", "user.b", "user.c"] {
+        file.linux_attributes.insert(name.into(), name.into());
+    }
+    let (target, report) = (SharedFile::default(), Collected::default());
+    let sink = Box::new(MemorySink::staged(target.clone(), false));
+    copy(&Torn(source_of(&file)), sink, &FileReport { to: &report, path: Path::new("f") }).unwrap();
+    let losses: Vec<_> = report.losses().into_iter().map(|loss| loss.kind).collect();
+    assert_eq!(losses, [LossKind::LinuxAttribute]);
+    file.linux_attributes.remove(&b"user.b"[..]);
+    assert_eq!(target.read().linux_attributes, file.linux_attributes);
+}

@@ -55,7 +55,7 @@ pub trait FileSource: Send + Sync {
     /// The extended attribute of Linux with this number that is no fact about a Windows file; `None` past the last.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// It cannot be read; the next one may be.
     fn linux_attribute(&self, _index: usize) -> Result<Option<LinuxAttribute<'_>>> {
         Ok(None)
     }
