@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ntbak_wire::Win32Error;
 use ntbak_wire::efs::{Content, SECTOR, StreamHead, StreamPlan};
-use ntbak_wire::record::StreamFlags;
+use ntbak_wire::record::{Extents, StreamFlags};
 
 use super::NtfsSource;
 use crate::efs::Encrypted;
@@ -52,9 +52,8 @@ impl NtfsSource {
         let shift = self.file.volume().geometry().cluster_size.trailing_zeros();
         content.cluster_shift = shift.clamp(9, 21) as u8;
         content.vdl = stream.head.vdl;
-        if let Some(attribute) =
-            self.attribute(stream).filter(|_| stream.head.flags.contains(StreamFlags::SPARSE))
-        {
+        // Zeros in a hole are no ciphertext, also where the flag is not set.
+        if let Some(attribute) = self.attribute(stream).filter(|_| stream.head.extents != Extents::All) {
             let mut extents: Vec<_> = attribute.extents().take(MAX_EXTENTS).collect();
             // Behind so many, the rest is taken as one.
             if let Some(last) = extents.last_mut().filter(|last| attribute.next_extent(last.end()).is_some())
