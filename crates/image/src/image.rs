@@ -26,15 +26,14 @@ pub struct OpenOptions {
     backing_files: bool,
 }
 
-/// Whether the file or device at `path` is a disk image with something for ntbak in it, by its content: a container of a
-/// kind that is read, a disk image of a kind that is known and refused, or a disk with an NTFS or a BitLocker volume.
+/// Whether a file or device is a disk image with something for ntbak in it, by its content: a container of a kind that is
+/// read, a disk image of a kind that is known and refused, or a disk with an NTFS or a BitLocker volume.
 #[must_use]
-pub fn is_disk_image(path: impl AsRef<Path>) -> bool {
-    let Ok(file) = RawFile::open(path) else { return false };
-    if Ends::read(&file).is_ok_and(|ends| ends.is_disk()) {
+pub fn is_disk_image(source: impl ReadAt + 'static) -> bool {
+    if Ends::read(&source).is_ok_and(|ends| ends.is_disk()) {
         return true;
     }
-    let table = OpenOptions::new().open_source(file).and_then(|image| image.partitions());
+    let table = OpenOptions::new().open_source(source).and_then(|image| image.partitions());
     table.is_ok_and(|table| {
         let is_ours = |one: &Partition| one.content.is_ntfs() || one.content == Content::BitLocker;
         table.partitions.iter().any(is_ours)

@@ -14,17 +14,21 @@ A path that exists as it is typed wins over every reading of `\`, `:`, `#` and `
 */
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use ntbak_image::RawFile;
 use ntbak_wire::stream::StreamName;
 use ntbak_wire::{Name, Win32Error};
+use rustix::fs::{Mode, OFlags};
 
 use crate::error::{Error, Result};
 use crate::memory::StreamKey;
 use crate::ntfs_volume::{NtfsVolume, VolumeOptions};
-use crate::place;
+use crate::place::{self, Place};
 use crate::source::{FileSource, NtfsSource};
 use crate::tree::NtfsTree;
 
@@ -74,12 +78,12 @@ impl Location {
         file_and_stream(bytes).unwrap_or_else(whole)
     }
 
-    /// As [`parse`](Self::parse), for who wants all that is there: a disk image as it is typed is the volume in it. What
-    /// it is, its content says ([`ntbak_image::is_disk_image`]).
+    /// As [`parse`](Self::parse), for who wants all that is there: a disk image as it is typed is the volume in it
+    /// ([`is_disk_image`]).
     #[must_use]
     pub fn parse_tree(typed: &Path) -> Self {
         match Self::parse(typed) {
-            Self::Host { path, stream: None } if ntbak_image::is_disk_image(&path) => {
+            Self::Host { path, stream: None } if is_disk_image(&path) => {
                 Self::Image { path, partition: None, inside: Vec::new() }
             }
             location => location,
@@ -93,6 +97,38 @@ impl Location {
             Self::Host { path, .. } | Self::Image { path, .. } => path,
         }
     }
+}
+
+/// What disk images are called.
+const IMAGE_NAMES: [&str; 18] = [
+    "001", "avhd", "avhdx", "bin", "dd", "dmg", "e01", "ex01", "image", "img", "ntfs", "qcow", "qcow2",
+    "raw", "vdi", "vhd", "vhdx", "vmdk",
+];
+
+/// Whether the file or device at `path` is a disk image, by its content ([`ntbak_image::is_disk_image`]).
+///
+/// To look into a file on a mount of ntfs-3g changes its access time, which a backup has to keep: there its name has to
+/// say it, too.
+#[must_use]
+pub fn is_disk_image(path: &Path) -> bool {
+    let can_be = |metadata: &fs::Metadata| metadata.is_file() || metadata.file_type().is_block_device();
+    let Ok(path) = path.canonicalize() else { return false };
+    if !fs::metadata(&path).is_ok_and(|metadata| can_be(&metadata)) {
+        return false;
+    }
+    let is_called_so = || {
+        let kind = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+        IMAGE_NAMES.iter().any(|name| name.eq_ignore_ascii_case(kind))
+    };
+    if matches!(Place::of(&path), Ok(Place::Ntfs3g(_))) && !is_called_so() {
+        return false;
+    }
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let open = |flags| rustix::fs::open(&path, flags, Mode::empty());
+    // Only the owner of a file may leave its access time as it is.
+    let file = open(flags | OFlags::NOATIME).or_else(|_| open(flags));
+    let file = file.map_err(io::Error::from).and_then(|fd| RawFile::from_file(File::from(fd)));
+    file.is_ok_and(ntbak_image::is_disk_image)
 }
 
 /// Whether there is something of this very name. On an ntfs-3g mount FILE:STREAM exists, but in no listing: it is the

@@ -368,3 +368,17 @@ fn a_user_backs_up_an_image_and_restores_it() {
     as_user(&args!["restore", &archive, dir.join("restored")], 0);
     as_user(&args!["diff", a.image(), dir.join("restored")], 0);
 }
+
+/// To look into a file there changes its access time, so an image on a mount of ntfs-3g has to be called one.
+#[test]
+fn an_image_on_a_mount() {
+    need_volumes!();
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/sample.qcow2");
+    let a = Volume::new(64);
+    for name in ["disk.QCOW2", "disk"] {
+        fs::copy(&sample, a.path(name)).unwrap();
+    }
+    let count = |location: OsString| list(&args![location]).len();
+    assert!(count(a.path("disk.QCOW2").into()) > 10 && count(inside(&a.path("disk"), "")) > 10);
+    assert_eq!(count(a.path("disk").into()), 1);
+}

@@ -36,7 +36,7 @@ pub use archive::{ArchiveTree, open_archive};
 pub use decrypted::DecryptedTree;
 pub use host::HostTree;
 pub use memory::MemoryTree;
-pub use ntfs::{NtfsTree, VolumeFile};
+pub use ntfs::NtfsTree;
 pub use select::{Pattern, Select, Verdict};
 
 use tee::Tee;

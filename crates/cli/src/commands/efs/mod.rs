@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use ntbak::location::Location;
+use ntbak::location::{Location, is_disk_image};
 use ntbak::source::RawSource;
 use ntbak::{FileSource, VolumeOptions};
 use ntbak_wire::efs;
@@ -182,6 +182,8 @@ fn not_encrypted(location: &Path) -> Failure {
         "it is a raw export: import it first, and export it again"
     } else if many::is_archive(location) {
         "it is an archive; ARCHIVE::PATH is a file in it"
+    } else if is_disk_image(location) {
+        "it is a disk image: name a file in it, IMAGE::PATH"
     } else {
         "it is not encrypted; `ntbak stream read` backs it up"
     };

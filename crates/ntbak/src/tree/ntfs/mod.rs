@@ -40,15 +40,11 @@ pub struct NtfsTree {
     shown: PathBuf,
 }
 
-/// A file of the tree, for who wants more of it than its records.
-#[non_exhaustive]
-pub struct VolumeFile<'a> {
-    /// Its path in the tree.
-    pub path: &'a [u8],
-    /// Its path as the user knows it, for reports.
-    pub shown: &'a Path,
-    /// The file.
-    pub source: &'a NtfsSource,
+/// A file of the tree.
+struct VolumeFile<'a> {
+    path: &'a [u8],
+    shown: &'a Path,
+    source: &'a NtfsSource,
     /// Its other names in the tree. Their paths may be long, and many, so they are made when they are asked for.
     others: &'a [Wanted],
     paths: Option<Paths<'a>>,
@@ -56,7 +52,7 @@ pub struct VolumeFile<'a> {
 
 impl VolumeFile<'_> {
     /// Its other names in the tree, as paths, each with the 8.3 name that goes with it.
-    pub fn other_names<'i>(
+    fn other_names<'i>(
         &self,
         info: &'i FileInfo,
     ) -> impl Iterator<Item = (Vec<u8>, Option<&'i Name>)> + use<'_, 'i> {
@@ -113,7 +109,7 @@ impl NtfsTree {
     ///
     /// # Errors
     /// Those of `each`, at once; or there is no catalogue. A single file that cannot be read is a loss.
-    pub fn each(&self, select: &Select, report: &dyn Report, each: Each<'_>) -> Result<()> {
+    fn each(&self, select: &Select, report: &dyn Report, each: Each<'_>) -> Result<()> {
         let volume_report = FileReport { to: report, path: self.volume.path() };
         self.volume.remarks(&volume_report);
         if !self.is_directory {
