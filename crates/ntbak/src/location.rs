@@ -99,16 +99,13 @@ impl Location {
     }
 }
 
-/// What disk images are called.
-const IMAGE_NAMES: [&str; 18] = [
-    "001", "avhd", "avhdx", "bin", "dd", "dmg", "e01", "ex01", "image", "img", "ntfs", "qcow", "qcow2",
-    "raw", "vdi", "vhd", "vhdx", "vmdk",
-];
+/// What disk images are called, and nothing else is.
+const IMAGE_NAMES: [&str; 9] = ["avhd", "avhdx", "e01", "ex01", "qcow2", "vdi", "vhd", "vhdx", "vmdk"];
 
 /// Whether the file or device at `path` is a disk image, by its content ([`ntbak_image::is_disk_image`]).
 ///
 /// To look into a file on a mount of ntfs-3g changes its access time, which a backup has to keep: there its name has to
-/// say it, too.
+/// say it, too, and a raw image is meant only with `::` behind it.
 #[must_use]
 pub fn is_disk_image(path: &Path) -> bool {
     let can_be = |metadata: &fs::Metadata| metadata.is_file() || metadata.file_type().is_block_device();
