@@ -27,6 +27,7 @@ mod limits;
 mod manifest;
 mod path;
 mod proof;
+mod read;
 mod reader;
 mod remark;
 mod tar;

@@ -1,6 +1,6 @@
 //! Buffered input that counts and, where a proof is wanted, hashes what is taken from it.
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 
 use super::BLOCK;
 use super::header::Block;
@@ -130,17 +130,12 @@ impl<R: Read> Input<R> {
     fn fill(&mut self) -> Result<bool> {
         let place = self.offset + (self.end - self.begin) as u64;
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
-        loop {
-            match self.source.read(room) {
-                // A reader that claims more than it was given room for is not believed.
-                Ok(got) => {
-                    let got = got.min(room.len());
-                    self.end += got;
-                    return Ok(got > 0);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io(place, "reading the archive", error)),
+        match crate::read::read(&mut self.source, room) {
+            Ok(got) => {
+                self.end += got;
+                Ok(got > 0)
             }
+            Err(error) => Err(Error::io(place, "reading the archive", error)),
         }
     }
 
