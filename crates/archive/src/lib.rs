@@ -46,6 +46,6 @@ pub use manifest::write::Spool;
 pub use path::{EntryPath, PathFlaws};
 pub use reader::ArchiveReader;
 pub use remark::Remark;
-pub use verify::{Kind, OpenSource, kind, open, verify};
+pub use verify::{Kind, OpenSource, SeekSource, kind, open, verify};
 pub use volume::{FORMAT, Source, Volume};
 pub use writer::ArchiveWriter;

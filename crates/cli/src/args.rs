@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use ntbak::LossKind;
+use ntbak::backup::Parts;
 use ntbak::tree_sink::Overwrite;
 
 use crate::selection::Selection;
@@ -72,9 +73,13 @@ pub(crate) enum Command {
         zstd: Option<i32>,
         #[command(flatten)]
         selection: Selection,
+        #[command(flatten)]
+        streams: Streams,
         /// Read and report, but write nothing.
         #[arg(short = 'n', long)]
         dry_run: bool,
+        #[command(flatten)]
+        jobs: Jobs,
     },
     /// Put the files of an archive back.
     Restore {
@@ -89,9 +94,13 @@ pub(crate) enum Command {
         overwrite: OverwriteArg,
         #[command(flatten)]
         selection: Selection,
+        #[command(flatten)]
+        streams: Streams,
         /// Read and report, but write nothing.
         #[arg(short = 'n', long)]
         dry_run: bool,
+        #[command(flatten)]
+        jobs: Jobs,
     },
     /// Copy a file or a directory with all that is in it, in one step.
     Copy {
@@ -104,9 +113,13 @@ pub(crate) enum Command {
         overwrite: OverwriteArg,
         #[command(flatten)]
         selection: Selection,
+        #[command(flatten)]
+        streams: Streams,
         /// Read and report, but write nothing.
         #[arg(short = 'n', long)]
         dry_run: bool,
+        #[command(flatten)]
+        jobs: Jobs,
     },
     /// List what is in a directory or an archive.
     List {
@@ -150,6 +163,8 @@ pub(crate) enum Command {
         json: bool,
         #[command(flatten)]
         selection: Selection,
+        #[command(flatten)]
+        streams: Streams,
     },
     /// Write the bytes of one stream to standard output.
     Cat {
@@ -173,6 +188,65 @@ pub(crate) enum Command {
     },
     /// Print the manual page.
     Man,
+}
+
+/// Which parts of each file.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Streams {
+    /// Only these parts of each file, beside its attributes and times; what is made has no others.
+    #[arg(long, value_name = "KIND", value_enum, value_delimiter = ',')]
+    streams: Vec<Part>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// The content.
+    Data,
+    /// Alternate data streams.
+    Ads,
+    /// The security descriptor.
+    Security,
+    /// Extended attributes.
+    Ea,
+    /// The reparse point.
+    Reparse,
+    /// The object id.
+    #[value(name = "objectid")]
+    ObjectId,
+}
+
+impl Streams {
+    /// What is left out.
+    pub(crate) fn left_out(&self) -> Parts {
+        let part = |part: &Part| match part {
+            Part::Data => Parts::DATA,
+            Part::Ads => Parts::ADS,
+            Part::Security => Parts::SECURITY,
+            Part::Ea => Parts::EA,
+            Part::Reparse => Parts::REPARSE,
+            Part::ObjectId => Parts::OBJECT_ID,
+        };
+        if self.streams.is_empty() {
+            return Parts::empty();
+        }
+        Parts::all() - self.streams.iter().map(part).collect()
+    }
+}
+
+/// How many threads work.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Jobs {
+    /// Threads that work at the same time; as many as the machine has cores when it is missing.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+}
+
+impl Jobs {
+    /// Their number, at least 1.
+    pub(crate) fn number(self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.map_or_else(cores, usize::from)
+    }
 }
 
 /// What happens with files that are there.

@@ -68,6 +68,9 @@ impl<R: Read> ArchiveReader<R> {
     }
 
     pub(super) fn next_content(&mut self) -> Result<()> {
+        if self.no_content {
+            self.content = Content::default();
+        }
         let Some(extent) = self.content.extents.get(self.content.current).copied() else {
             self.steps.push_back(Step::EndStream { size: self.head.size });
             self.state = State::Following;
@@ -93,7 +96,7 @@ impl<R: Read> ArchiveReader<R> {
 
     pub(super) fn next_efs(&mut self) -> Result<()> {
         let offset = self.content.done;
-        let got = self.tar.take(u64::MAX)? as u64;
+        let got = if self.no_content { 0 } else { self.tar.take(u64::MAX)? as u64 };
         self.content.done += got;
         if got == 0 {
             self.steps.push_back(Step::EndEfs);

@@ -4,7 +4,7 @@
 //! a [`Remark`], never guessed. Memory is bounded by [`Limits`].
 
 use std::collections::VecDeque;
-use std::io::Read;
+use std::io::{Read, Seek};
 
 use ntbak_wire::record::{Extent, Record, SmallKind, StreamHead};
 
@@ -49,6 +49,8 @@ pub struct ArchiveReader<R: Read> {
     of_windows: bool,
     /// Only the file that begins here.
     one_file: bool,
+    /// Content is passed over.
+    no_content: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +139,26 @@ impl<R: Read> ArchiveReader<R> {
             summary: Summary::default(),
             of_windows: false,
             one_file: false,
+            no_content: false,
         }
+    }
+
+    /// Reads the archive in `source` from its begin, and goes over what is not wanted without reading it.
+    ///
+    /// # Errors
+    /// The source cannot be sought in.
+    pub fn seeking(source: R, limits: Limits) -> Result<Self>
+    where
+        R: Seek,
+    {
+        let mut reader = Self::new(source, limits);
+        reader.tar.input.seek_forward()?;
+        Ok(reader)
+    }
+
+    /// Whether content is passed over: streams come without it.
+    pub fn set_no_content(&mut self, no_content: bool) {
+        self.no_content = no_content;
     }
 
     /// Reads the one file of an archive of ours whose header is at `offset`, where `source` stands.

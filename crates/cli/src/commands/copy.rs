@@ -29,13 +29,13 @@ pub(crate) fn run(source: &Path, target: &Path, what: &What, reporter: &Reporter
         return Ok(Some(format!("{} would be copied to {}", source.display(), target.display())));
     }
     let to = place::stage(&target, info.attributes.is_directory())?;
-    ntbak::copy(&*from, to, &report).map_err(|error| error.at_path(&target))?;
+    ntbak::copy_without(&*from, to, what.without, &report).map_err(|error| error.at_path(&target))?;
     Ok(Some(format!("{} copied to {}", source.display(), target.display())))
 }
 
 /// A directory with all that is in it.
 fn tree(source: &Path, target: &Path, what: &What, reporter: &Reporter) -> Done {
-    let select = what.selection.select(&[])?;
+    let select = what.selection.select(&[])?.without(what.without);
     if let (Ok(from), Some(to)) = (source.canonicalize(), above(target))
         && to.starts_with(&from)
     {

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use ntbak::backup::Parts;
+
 use crate::compare::{compare, describe};
 use crate::failure::{Failure, complain};
 use crate::many::Many;
@@ -15,9 +17,10 @@ pub(crate) fn run(
     b: &Path,
     json: bool,
     selection: &Selection,
+    without: Parts,
     reporter: Reporter,
 ) -> Result<ExitCode, Failure> {
-    let select = selection.select(&[])?;
+    let select = selection.select(&[])?.without(without);
     let (mut many_a, mut many_b) = (Many::open(a)?, Many::open(b)?);
     let one = describe(&mut many_a, &select, &reporter)?;
     let other = describe(&mut many_b, &select, &reporter)?;

@@ -30,7 +30,7 @@ pub(crate) fn run(
     reporter: &Reporter,
 ) -> Done {
     let select = selection.select(paths)?;
-    let mut many = Many::open(location)?;
+    let mut many = if form.hash { Many::open(location)? } else { Many::open_parts(location)? };
     let mut output = std::io::BufWriter::new(Output::open(None)?);
     let write = |line: String| std::io::Write::write_all(&mut output, line.as_bytes());
     let mut failed = None;

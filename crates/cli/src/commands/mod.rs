@@ -53,15 +53,18 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
         Command::Stream(StreamCommand::Extract { file, what, output }) => {
             stream_extract::run(file.as_deref(), &what, output.as_deref())
         }
-        Command::Backup { sources, output, zstd, selection, dry_run } => {
-            backup::run(&sources, &output, zstd, &selection, dry_run, report)
+        Command::Backup { sources, output, zstd, selection, streams, dry_run, jobs } => {
+            let how = backup::How { zstd, jobs: jobs.number(), dry_run, without: streams.left_out() };
+            backup::run(&sources, &output, how, &selection, report)
         }
-        Command::Restore { archive, target, paths, overwrite, selection, dry_run } => {
-            let what = restore::What { paths, selection, overwrite: overwrite.into(), dry_run };
+        Command::Restore { archive, target, paths, overwrite, selection, streams, dry_run, jobs } => {
+            let (overwrite, jobs, without) = (overwrite.into(), jobs.number(), streams.left_out());
+            let what = restore::What { paths, selection, without, overwrite, dry_run, jobs };
             restore::run(&archive, &target, &what, report)
         }
-        Command::Copy { source, target, overwrite, selection, dry_run } => {
-            let what = restore::What { paths: vec![], selection, overwrite: overwrite.into(), dry_run };
+        Command::Copy { source, target, overwrite, selection, streams, dry_run, jobs } => {
+            let (overwrite, jobs, without) = (overwrite.into(), jobs.number(), streams.left_out());
+            let what = restore::What { paths: vec![], selection, without, overwrite, dry_run, jobs };
             copy::run(&source, &target, &what, report)
         }
         Command::List { location, paths, streams, hash, json, selection } => {
@@ -71,7 +74,9 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
         Command::Verify { archive, against, json } => {
             return verify::run(&archive, against.as_deref(), json, reporter);
         }
-        Command::Diff { a, b, json, selection } => return diff::run(&a, &b, json, &selection, reporter),
+        Command::Diff { a, b, json, selection, streams } => {
+            return diff::run(&a, &b, json, &selection, streams.left_out(), reporter);
+        }
         Command::Cat { location, path: None } => cat::run(&location, report),
         Command::Cat { location, path: Some(path) } => cat::from_archive(&location, &path, report),
         Command::Efs(command) => efs::run(command, report),
