@@ -36,7 +36,7 @@ pub struct Ntfs3gSource {
     path: PathBuf,
     info: FileInfo,
     /// Named streams are opened in this directory as `base:stream`.
-    dir: OwnedFd,
+    dir: Arc<OwnedFd>,
     base: OsString,
     streams: Vec<Stream>,
     /// What was found to be out of reach.
@@ -112,7 +112,7 @@ impl Ntfs3gSource {
         let (dir, base) = if is_directory {
             // The parent of a mounted directory is on another volume: its streams are reached from within.
             let dir = node.open_content(OFlags::RDONLY | OFlags::DIRECTORY);
-            (dir.map_err(|error| Error::io("opening the directory", error))?, OsString::new())
+            (Arc::new(dir.map_err(|error| Error::io("opening the directory", error))?), OsString::new())
         } else {
             (spot.dir, spot.name)
         };
