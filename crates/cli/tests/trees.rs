@@ -7,5 +7,7 @@ mod common;
 mod commands;
 #[path = "trees/faults.rs"]
 mod faults;
+#[path = "trees/scale.rs"]
+mod scale;
 #[path = "trees/volumes.rs"]
 mod volumes;
