@@ -71,7 +71,8 @@ fn try_out() -> Result<()> {
     run("diff target/try/sample target/try/restored")?;
     println!("no difference");
     println!("\n$ ntbak stream read target/try/restored/report.txt | cmp - testdata/sample.bkup");
-    let read = ntbak().args(["stream", "read", "target/try/restored/report.txt"]);
+    let mut read = ntbak();
+    read.args(["stream", "read", "target/try/restored/report.txt"]);
     let read = read.stderr(Stdio::inherit()).output()?;
     if !read.status.success() || read.stdout != fs::read(root().join("testdata/sample.bkup"))? {
         return Err("what was restored differs from the sample".into());
