@@ -198,6 +198,7 @@ impl HostSink {
     fn enter(&mut self, name: &OsStr, report: &FileReport<'_>) -> Result<()> {
         let spot = self.spot(name);
         let (place, device) = self.here()?;
+        self.wait_for(name, report.to)?;
         let settled = settle(&spot, &place)?;
         let path = spot.path.clone();
         let in_the_way = |error| match error {
@@ -276,6 +277,18 @@ impl HostSink {
             pool.wait();
         }
         self.settle_left(report);
+    }
+
+    /// Waits while a file of this name, in whatever case, is not complete in the directory at the end of the way: what
+    /// is there decides what happens next.
+    fn wait_for(&mut self, name: &OsStr, report: &dyn Report) -> Result<()> {
+        if self.pool.is_some() {
+            let here = self.directory()?;
+            if self.pool.as_ref().is_some_and(|pool| pool.is_out(here, name)) {
+                self.wait(report);
+            }
+        }
+        Ok(())
     }
 
     /// What is known of the directory at the end of the way; looked at with the first file in it.
@@ -419,17 +432,13 @@ impl TreeSink for HostSink {
         self.go_to(parents, report)?;
         let (place, _) = self.here()?;
         let spot = self.spot(name);
-        let here = self.directory()?;
-        if self.pool.as_ref().is_some_and(|pool| pool.is_out(here, name)) {
-            // It comes twice, and the later one counts.
-            self.wait(report.to);
-        }
+        // It comes twice, and the later one counts.
+        self.wait_for(name, report.to)?;
         // Where nothing is there and the name is an ordinary one, there is nothing to settle.
         let free = fits(name, &place) && look(&spot.dir, name)?.is_none();
         let settled = if free { Settled::as_it_is(name) } else { settle(&spot, &place)? };
-        if settled.there != *name && self.pool.as_ref().is_some_and(|pool| pool.is_out(here, &settled.there))
-        {
-            self.wait(report.to);
+        if settled.there != *name {
+            self.wait_for(&settled.there, report.to)?;
         }
         let there = if free { None } else { look(&spot.dir, &settled.there)? };
         if there.as_ref().is_some_and(|there| self.stays(there, info)) {
