@@ -26,6 +26,7 @@ use crate::tree_sink::{Begun, Commit, TreeSink};
 mod archive;
 mod host;
 mod line;
+mod listing;
 mod memory;
 mod select;
 mod tee;
