@@ -14,14 +14,15 @@ use std::sync::Arc;
 use ntbak_wire::record::{FileInfo, SmallKind};
 use ntbak_wire::reparse::ReparseBuffer;
 use ntbak_wire::{FileAttributes, side};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
+use super::listing::{Names, Side, belongs_to_ntbak, list};
 use super::{FileVisit, LinkVisit, Tree, Verdict, Visit, WalkOptions};
 use crate::backup::FileRecords;
 use crate::error::{Error, Result};
-use crate::host::descent::{Descent, Identity, entries, open_directory};
-use crate::host::node::{Known, Node, Spot, read_at};
+use crate::host::descent::{Descent, Identity, open_directory};
+use crate::host::node::{Known, Node, Spot};
 use crate::place::Place;
 use crate::report::{FileReport, LossKind};
 use crate::source::{DirectorySource, FileSource, Ntfs3gSource, modified};
@@ -571,73 +572,4 @@ fn look(dir: impl AsFd, name: &OsStr) -> rustix::io::Result<Stat> {
         Err(Errno::IO) => rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW),
         looked => looked,
     }
-}
-
-/// Names, one behind the other: a directory may have millions.
-#[derive(Default)]
-struct Names {
-    bytes: Vec<u8>,
-    entries: Vec<(usize, usize, FileType)>,
-}
-
-impl Names {
-    fn sorted(&self) -> impl Iterator<Item = (&OsStr, FileType)> {
-        self.entries.iter().map(|entry| (OsStr::from_bytes(self.name(entry)), entry.2))
-    }
-
-    fn has(&self, name: &OsStr) -> bool {
-        let found = self.entries.binary_search_by(|entry| self.name(entry).cmp(name.as_bytes()));
-        found.is_ok()
-    }
-
-    fn name(&self, (from, to, _): &(usize, usize, FileType)) -> &[u8] {
-        self.bytes.get(*from..*to).unwrap_or_default()
-    }
-}
-
-fn list(fd: impl AsFd) -> rustix::io::Result<Names> {
-    let mut names = Names::default();
-    for entry in entries(fd)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if !matches!(name, b"." | b"..") {
-            let from = names.bytes.len();
-            names.bytes.extend_from_slice(name);
-            names.entries.push((from, names.bytes.len(), entry.file_type()));
-        }
-    }
-    let mut entries = std::mem::take(&mut names.entries);
-    entries.sort_unstable_by(|one, other| names.name(one).cmp(names.name(other)));
-    names.entries = entries;
-    Ok(names)
-}
-
-/// Whose a directory called `.ntbak-side` is.
-enum Side {
-    /// Of ntbak; with these files in it that are not.
-    Ours(Vec<OsString>),
-    Users,
-}
-
-/// It is ours with a side file in it, or with nothing.
-fn belongs_to_ntbak(dir: impl AsFd, name: &OsStr) -> Side {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(fd) = rustix::fs::openat(dir, name, flags | OFlags::DIRECTORY, Mode::empty()) else {
-        return Side::Users;
-    };
-    let Ok(names) = list(&fd) else { return Side::Ours(Vec::new()) };
-    let (mut ours, mut foreign) = (0, Vec::new());
-    for (name, kind) in names.sorted() {
-        let opened = (kind == FileType::RegularFile)
-            .then(|| rustix::fs::openat(&fd, name, flags, Mode::empty()).ok())
-            .flatten();
-        let mut magic = [0; 8];
-        let read = opened.and_then(|file| read_at(file, 0, &mut magic).ok());
-        if read == Some(8) && magic == side::MAGIC || crate::host::stage::is_temporary(name) {
-            ours += 1;
-        } else {
-            foreign.push(name.to_owned());
-        }
-    }
-    if ours > 0 || foreign.is_empty() { Side::Ours(foreign) } else { Side::Users }
 }

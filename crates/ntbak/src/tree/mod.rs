@@ -29,6 +29,7 @@ mod archive;
 mod decrypted;
 mod host;
 mod line;
+mod listing;
 mod memory;
 mod ntfs;
 mod select;
