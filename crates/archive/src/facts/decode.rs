@@ -90,7 +90,8 @@ impl Decoder<'_> {
             created: created.or(written.filter(|_| from_windows)),
             written,
             accessed: self.time(keys::ATIME),
-            changed: self.time(keys::CTIME),
+            // That of a file of Linux is Linux' own.
+            changed: self.time(keys::CTIME).filter(|_| self.ours || from_windows),
         }
     }
 
