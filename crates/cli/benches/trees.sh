@@ -1,7 +1,7 @@
 #!/bin/sh
 # Backs a tree of many files up and restores it, beside GNU tar with --xattrs and bsdtar.
 # Usage: trees.sh PATH-OF-NTBAK [FILES]
-# Prints seconds and the most memory in KiB; needs GNU time as /usr/bin/time.
+# Prints seconds, the most memory in KiB, and ratios of the seconds; needs GNU time as /usr/bin/time.
 set -eu
 
 ntbak=$1
@@ -30,15 +30,26 @@ measure() {
     sync
     /usr/bin/time -o "$dir/time" -f '%e s  %M KiB' "$@" 2> "$dir/errors" || { cat "$dir/errors"; exit 1; }
     printf '%-22s %s\n' "$name" "$(cat "$dir/time")"
+    last=$(cut -d' ' -f1 "$dir/time")
+}
+
+ratio() {
+    awk -v name="$1" -v ours="$2" -v theirs="$3" 'BEGIN { printf "%-22s %.2f\n", name, ours / theirs }'
 }
 
 # Once, so that all of them read from memory.
 tar -C "$dir/tree" -cf - . | cat > /dev/null
 measure 'ntbak backup' "$ntbak" -q backup "$dir/tree" -o "$dir/n.tar"
+ours=$last
 measure 'tar --xattrs -c' tar --xattrs -C "$dir/tree" -cf "$dir/t.tar" .
+ratio 'backup to tar' "$ours" "$last"
 measure 'bsdtar -c' bsdtar -C "$dir/tree" -cf "$dir/b.tar" .
+ratio 'backup to bsdtar' "$ours" "$last"
 mkdir "$dir/to-t" "$dir/to-b"
 measure 'ntbak restore' "$ntbak" -q restore "$dir/n.tar" "$dir/to-n"
+ours=$last
 measure 'tar --xattrs -x' tar --xattrs --xattrs-include='*' -C "$dir/to-t" -xf "$dir/t.tar"
+ratio 'restore to tar' "$ours" "$last"
 measure 'bsdtar -x' bsdtar -C "$dir/to-b" -xf "$dir/b.tar"
+ratio 'restore to bsdtar' "$ours" "$last"
 measure 'ntbak verify' "$ntbak" -q verify "$dir/n.tar"

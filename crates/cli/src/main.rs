@@ -24,6 +24,7 @@ mod json;
 mod keys;
 mod many;
 mod output;
+mod progress;
 mod report;
 mod selection;
 

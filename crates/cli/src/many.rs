@@ -12,6 +12,7 @@ use ntbak::{NtfsVolume, VolumeOptions};
 use ntbak_archive::{Archive, ArchiveReader, Kind, Limits, OpenSource, SeekSource, Spool};
 
 use crate::failure::Failure;
+use crate::report::Reporter;
 
 /// What an archive is read from.
 pub(crate) type Source = Box<dyn Read>;
@@ -69,6 +70,14 @@ impl Many {
     }
 }
 
+/// The archive at `path`, all of which is going to be read.
+pub(crate) fn whole_archive(
+    path: &Path,
+    reporter: &Reporter,
+) -> Result<ArchiveTree<OpenSource<Source>>, Failure> {
+    open_archive(measured(path, false, reporter)?).map_err(|error| error.at_path(path).into())
+}
+
 /// The archive at `path`.
 pub(crate) fn archive(path: &Path) -> Result<ArchiveTree<OpenSource<Source>>, Failure> {
     open_archive(bytes(path)?).map_err(|error| error.at_path(path).into())
@@ -104,6 +113,14 @@ pub(crate) fn bytes(path: &Path) -> Result<Source, Failure> {
     let file =
         File::open(path).map_err(|error| Failure::io(format!("{}: opening", path.display()), error))?;
     Ok(Box::new(BufReader::with_capacity(1 << 18, file)))
+}
+
+/// The same, and the reporter shows which part of a file was read; with `alone`, nobody else tells how far the work is.
+pub(crate) fn measured(path: &Path, alone: bool, reporter: &Reporter) -> Result<Source, Failure> {
+    let source = bytes(path)?;
+    // How much comes through a pipe, nobody knows.
+    let total = path.metadata().map_or(0, |metadata| if metadata.is_file() { metadata.len() } else { 0 });
+    Ok(Box::new(reporter.line().measure(source, total, alone)))
 }
 
 /// Whether a file is an archive, by its content.
@@ -179,6 +196,11 @@ impl Places {
     /// Passes this file over wherever it is met: the archive that is being written.
     pub(crate) fn avoid(&mut self, device: u64, inode: u64) {
         self.host.avoid(device, inode);
+    }
+
+    /// Whether all of them are files of this machine, whose sizes say how much there is to read.
+    pub(crate) fn is_on_host(&self) -> bool {
+        self.volumes.is_empty()
     }
 
     /// What an archive says of where its files are from.

@@ -4,15 +4,15 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use indicatif::{ProgressBar, ProgressDrawTarget};
 use ntbak::{Loss, LossKind, Note, Progress, Report};
 use serde_json::Value;
 
 use crate::args::Common;
 use crate::failure::{Failure, complain};
 use crate::json;
+use crate::progress::ProgressLine;
 
 /// Listens to the library while a command runs.
 pub(crate) struct Reporter {
@@ -20,7 +20,7 @@ pub(crate) struct Reporter {
     quiet: bool,
     allowed: Vec<LossKind>,
     state: Mutex<State>,
-    bar: ProgressBar,
+    progress: Arc<ProgressLine>,
 }
 
 struct State {
@@ -44,26 +44,19 @@ impl Reporter {
                 .map_err(|error| Failure::io(format!("{}: making the report", path.display()), error))
         };
         let file = common.report.as_deref().map(create).transpose()?.map(BufWriter::new);
-        // It draws on a terminal only.
-        let bar = if common.quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-        bar.set_draw_target(if common.quiet {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr()
-        });
         let state = State { file, failed: None, losses: 0, not_allowed: 0, notes: 0 };
         Ok(Self {
             verbose: common.verbose,
             quiet: common.quiet,
             allowed: common.allow_loss.clone(),
             state: Mutex::new(state),
-            bar,
+            progress: Arc::new(ProgressLine::new(common.quiet)),
         })
     }
 
     /// The end of a command that did `what`: completes the report, prints the summary line, answers the exit code.
     pub(crate) fn finish(self, what: Option<&str>) -> Result<ExitCode, Failure> {
-        self.bar.finish_and_clear();
+        self.progress.clear();
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let written = match (state.failed, state.file) {
             (Some(error), _) => Err(error),
@@ -89,6 +82,11 @@ impl Reporter {
         Ok(ExitCode::from(if state.not_allowed > 0 { 3 } else { 0 }))
     }
 
+    /// The line that tells how far the work is.
+    pub(crate) fn line(&self) -> &Arc<ProgressLine> {
+        &self.progress
+    }
+
     fn write(&self, state: &mut State, line: &Value) {
         if let Some(file) = &mut state.file
             && let Err(error) = writeln!(file, "{line}")
@@ -105,7 +103,7 @@ impl Report for Reporter {
         state.not_allowed += usize::from(!self.allowed.contains(&loss.kind));
         if !self.quiet {
             let place = place(&loss.path, loss.stream.as_ref());
-            self.bar.suspend(|| complain(format_args!("lost {} of {place}: {}", loss.kind, loss.why)));
+            self.progress.beside(|| complain(format_args!("lost {} of {place}: {}", loss.kind, loss.why)));
         }
         let mut line = serde_json::json!({ "type": "loss", "kind": loss.kind.name() });
         describe(&mut line, &loss.path, loss.stream.as_ref());
@@ -118,7 +116,7 @@ impl Report for Reporter {
         state.notes += 1;
         if self.verbose {
             let place = place(&note.path, note.stream.as_ref());
-            self.bar.suspend(|| complain(format_args!("note on {place}: {}", note.what)));
+            self.progress.beside(|| complain(format_args!("note on {place}: {}", note.what)));
         }
         let mut line = serde_json::json!({ "type": "note" });
         describe(&mut line, &note.path, note.stream.as_ref());
@@ -127,11 +125,7 @@ impl Report for Reporter {
     }
 
     fn progress(&self, progress: Progress) {
-        if !self.bar.is_hidden() {
-            let bytes = indicatif::BinaryBytes(progress.bytes);
-            self.bar.set_message(format!("{} files, {bytes}", progress.files));
-            self.bar.tick();
-        }
+        self.progress.show(progress);
     }
 }
 

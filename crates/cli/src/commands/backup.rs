@@ -36,6 +36,9 @@ pub(crate) struct What {
 pub(crate) fn run(sources: &[PathBuf], output: &Path, what: &What, reporter: &Reporter) -> Done {
     let select = what.selection.select(&[])?.without(what.without);
     let mut tree = Places::open(sources, what.options)?;
+    if tree.is_on_host() {
+        reporter.line().count(sources);
+    }
     if what.dry_run {
         let counts = transfer(&mut tree, &mut Rehearsal::new(None), &select, reporter)?;
         return Ok(Some(format!("{} would be backed up", many::files(counts.files + counts.links))));

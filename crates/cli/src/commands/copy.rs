@@ -70,6 +70,9 @@ fn tree(source: &Path, target: &Path, what: &What, options: VolumeOptions, repor
         )));
     }
     let mut tree = Places::open(&[source.to_owned()], options)?;
+    if tree.is_on_host() {
+        reporter.line().count(&[source.to_owned()]);
+    }
     into(&mut tree, source, target, what, reporter)
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct What {
 pub(crate) fn run(archive: &Path, target: &Path, what: &What, reporter: &Reporter) -> Done {
     let select = what.selection.select(&what.paths)?.without(what.without);
     let counts = match what.paths.is_empty() {
-        true => into(&mut many::archive(archive)?, target, what, &select, reporter)?,
+        true => into(&mut many::whole_archive(archive, reporter)?, target, what, &select, reporter)?,
         false => into(Many::archive_parts(archive)?.tree(), target, what, &select, reporter)?,
     };
     if !what.paths.is_empty() && counts == Counts::default() {

@@ -28,17 +28,17 @@ pub(crate) fn run(
         return Err(Failure::Usage(why.into()));
     }
     let mut faults = Vec::new();
-    let summary =
-        ntbak_archive::verify(many::bytes(archive)?, Limits::default(), many::spool()?, &mut |remark| {
-            if remark.is_loss() {
-                let path = String::from_utf8_lossy(&remark.path).into_owned();
-                let stream = remark.stream.as_ref().map(|stream| format!(":{stream}")).unwrap_or_default();
-                faults.push(match path.is_empty() {
-                    true => remark.why.clone(),
-                    false => format!("{path}{stream}: {}", remark.why),
-                });
-            }
-        });
+    let bytes = many::measured(archive, true, &reporter)?;
+    let summary = ntbak_archive::verify(bytes, Limits::default(), many::spool()?, &mut |remark| {
+        if remark.is_loss() {
+            let path = String::from_utf8_lossy(&remark.path).into_owned();
+            let stream = remark.stream.as_ref().map(|stream| format!(":{stream}")).unwrap_or_default();
+            faults.push(match path.is_empty() {
+                true => remark.why.clone(),
+                false => format!("{path}{stream}: {}", remark.why),
+            });
+        }
+    });
     let summary = match summary {
         Ok(summary) => summary,
         Err(error) => {

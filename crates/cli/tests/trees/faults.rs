@@ -1,21 +1,25 @@
 //! Runs that end early, disks that are full, archives that are damaged.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::common::run::{args, command, ntbak};
 use crate::common::{Chance, output};
 
+/// Files that [`many`] makes.
+const MANY: usize = 8 * 40;
+
 fn many(root: &Path) {
     let mut chance = Chance::new(7);
     for directory in 0..8 {
         let path = root.join(format!("d{directory}/sub"));
         fs::create_dir_all(&path).unwrap();
-        for file in 0..40 {
+        for file in 0..MANY / 8 {
             let size = chance.below(30_000);
             fs::write(path.join(format!("f{file}")), chance.bytes(size)).unwrap();
         }
@@ -27,18 +31,25 @@ fn temporaries(root: &Path) -> String {
     String::from_utf8(found).unwrap()
 }
 
+/// With 10,000 files: `NTBAK_KILLED=10000 cargo test --release --package ntbak-cli --test trees killed`.
 #[test]
 fn a_restore_that_is_killed_leaves_no_half_file_and_can_be_run_again() {
     let dir = TempDir::new().unwrap();
     let (from, to, archive) = (dir.path().join("from"), dir.path().join("to"), dir.path().join("a.tar"));
-    many(&from);
+    let asked = std::env::var("NTBAK_KILLED").ok().and_then(|files| files.parse::<usize>().ok());
+    for copy in 0..asked.unwrap_or(1).div_ceil(MANY) {
+        many(&from.join(format!("{copy}")));
+    }
     ntbak(args!["backup", &from, "-o", &archive]).expect(0);
+    let begun = Instant::now();
+    ntbak(args!["restore", &archive, dir.path().join("whole")]).expect(0);
+    let whole = u64::try_from(begun.elapsed().as_millis()).unwrap() + 2;
     let mut chance = Chance::new(11);
     let mut killed = 0;
     for _ in 0..50 {
         let mut child =
             command().args(args!["restore", &archive, &to, "-q"]).stdin(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(chance.number() % 400));
+        std::thread::sleep(Duration::from_millis(chance.number() % whole));
         killed += u32::from(child.try_wait().unwrap().is_none());
         let _ = child.kill();
         child.wait().unwrap();
@@ -56,6 +67,52 @@ fn a_restore_that_is_killed_leaves_no_half_file_and_can_be_run_again() {
     ntbak(args!["restore", &archive, &to]).expect(0).lost_only(&[]);
     ntbak(args!["diff", &from, &to]).expect(0);
     assert_eq!(temporaries(&to), "");
+}
+
+/// Between the list of a directory and its files, somebody takes one away, cuts one short and lets one grow.
+#[test]
+fn a_file_that_vanishes_or_changes_is_told_and_the_others_go_on() {
+    if !Command::new("strace")
+        .args(["-o", "/dev/null", "true"])
+        .output()
+        .is_ok_and(|ran| ran.status.success())
+    {
+        assert!(std::env::var_os("NTBAK_REQUIRE_ALL").is_none(), "no strace, or it may not trace");
+        eprintln!("skipped: no strace, or it may not trace");
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (from, archive) = (dir.path().join("from"), dir.path().join("a.tar"));
+    fs::create_dir(&from).unwrap();
+    for name in ["a", "gone", "short", "long", "z"] {
+        fs::write(from.join(name), [7; 3 << 20]).unwrap();
+    }
+    // Slow enough for that: the list stands when the first file is read, a piece at a time.
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=pread64:delay_exit=300000"]);
+    command.arg(env!("CARGO_BIN_EXE_ntbak")).args(["backup"]).arg(&from).arg("-o").arg(&archive);
+    let child = command.args(["-j", "1"]).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    fs::remove_file(from.join("gone")).unwrap();
+    let cut = fs::File::options().write(true).open(from.join("short")).unwrap();
+    cut.set_len(1 << 20).unwrap();
+    fs::File::options().append(true).open(from.join("long")).unwrap().write_all(&[8; 1 << 20]).unwrap();
+    let ran = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("gone"), "{stderr}");
+    ntbak(args!["verify", &archive]).expect(0);
+    let to = dir.path().join("to");
+    let restored = ntbak(args!["restore", &archive, &to]);
+    assert!([0, 3].contains(&restored.code), "{}", restored.stderr);
+    for name in ["a", "z"] {
+        assert!(fs::read(to.join(name)).unwrap() == [7; 3 << 20], "{name}");
+    }
+    assert!(!to.join("gone").exists());
+    // What was read of the others is whole in itself: as it was, as it became, or told.
+    let sizes = ["short", "long"].map(|name| fs::metadata(to.join(name)).map_or(0, |file| file.len() >> 20));
+    assert!([1, 3].contains(&sizes[0]) || stderr.contains("short"), "{sizes:?} {stderr}");
+    assert!([3, 4].contains(&sizes[1]) || stderr.contains("long"), "{sizes:?} {stderr}");
 }
 
 #[test]
