@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use ntbak_image::{Image, OpenOptions, Partition, PartitionTable};
 use ntbak_ntfs::catalogue::{Catalogue, CatalogueOptions};
-use ntbak_ntfs::{File, FileReference, Journal, Options, Remark, Volume};
+use ntbak_ntfs::{File, FileReference, Journal, NearbyFiles, Options, Remark, Volume};
 use ntbak_wire::stream::StreamName;
 use ntbak_wire::{Name, Win32Error};
 
@@ -147,6 +147,22 @@ impl NtfsVolume {
     pub fn source(&self, reference: FileReference, path: &Path) -> Result<NtfsSource> {
         let file = self.volume.file(reference).map_err(|error| Error::from(error).at_path(path))?;
         Ok(NtfsSource::new(file, path, self.options.wof))
+    }
+
+    /// The same for one of many files, in the order of their records.
+    pub(crate) fn source_nearby(
+        &self,
+        files: &mut NearbyFiles,
+        reference: FileReference,
+        path: &Path,
+    ) -> Result<NtfsSource> {
+        let file = files.open(reference).map_err(|error| Error::from(error).at_path(path))?;
+        Ok(NtfsSource::new(file, path, self.options.wof))
+    }
+
+    /// How it was opened.
+    pub(crate) fn options(&self) -> VolumeOptions {
+        self.options
     }
 
     /// What a path leads to, as a source.

@@ -1,7 +1,9 @@
 //! A file on an NTFS volume as a source, read from its records and clusters: no mount, no root.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ntbak_ntfs::compress::wof::Algorithm;
 use ntbak_ntfs::{AttributeType, File, FileName, FileReference, Namespace};
@@ -52,6 +54,8 @@ struct Stream {
     attribute: Option<usize>,
     /// What is read is what is stored: zeros in a hole.
     raw: bool,
+    /// Its content up to the valid data length, which was read with that of other files.
+    ahead: Option<(Arc<Vec<u8>>, Range<usize>)>,
 }
 
 /// The stream in which WOF has the content.
@@ -121,6 +125,29 @@ impl NtfsSource {
         find(true).or_else(|| find(false))
     }
 
+    /// Attributes, times and names.
+    pub(crate) fn basic_information(&self) -> &FileInfo {
+        &self.info
+    }
+
+    /// The streams whose content is in clusters and reads as what one expects of a file: their numbers, and what they
+    /// are on the volume.
+    pub(crate) fn stored_streams(&self) -> impl Iterator<Item = (usize, &ntbak_ntfs::Stream)> {
+        let streams = self.streams.iter().enumerate().filter(|(_, stream)| {
+            let encrypted = stream.head.flags.contains(StreamFlags::ENCRYPTED);
+            !stream.raw && !encrypted && stream.head.extents == Extents::All
+        });
+        let stored = streams.filter_map(|(index, stream)| Some((index, self.attribute(stream)?)));
+        stored.filter(|(_, attribute)| !attribute.is_resident())
+    }
+
+    /// Takes the content of a stream, up to its valid data length, that was read already.
+    pub(crate) fn put_ahead(&mut self, stream: usize, buffer: &Arc<Vec<u8>>, range: Range<usize>) {
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.ahead = Some((Arc::clone(buffer), range));
+        }
+    }
+
     /// Decides how a file of WOF is shown.
     fn look_at_overlay(&mut self, view: WofView) {
         if view == WofView::Raw {
@@ -174,10 +201,12 @@ impl NtfsSource {
                 head.flags -= StreamFlags::SPARSE;
                 head.extents = Extents::All;
             }
-            streams.push(Stream { head, attribute: Some(index), raw: elsewhere && self.wof.is_none() });
+            let raw = elsewhere && self.wof.is_none();
+            streams.push(Stream { head, attribute: Some(index), raw, ahead: None });
         }
         if !is_directory && streams.first().is_none_or(|first| first.head.name.is_some()) {
-            streams.insert(0, Stream { head: StreamHead::plain(None, 0), attribute: None, raw: false });
+            let head = StreamHead::plain(None, 0);
+            streams.insert(0, Stream { head, attribute: None, raw: false, ahead: None });
         }
         if streams.len() > 2 {
             let upcase = self.file.volume().upcase();
@@ -307,6 +336,16 @@ impl FileSource for NtfsSource {
             self.file.read_at(attribute, offset, buf)
         };
         read.map_err(|error| self.fault(error).in_stream(stream.head.name.as_ref()))
+    }
+
+    fn in_memory(&self, stream: usize) -> Option<&[u8]> {
+        let stream = self.streams.get(stream)?;
+        if let Some((buffer, range)) = &stream.ahead {
+            return buffer.get(range.clone());
+        }
+        // What WOF has of a file is in another stream.
+        let elsewhere = stream.head.name.is_none() && self.file.is_wof();
+        self.attribute(stream).filter(|_| !elsewhere).and_then(|attribute| self.file.resident(attribute))
     }
 
     fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {

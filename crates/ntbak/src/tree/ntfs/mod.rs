@@ -20,6 +20,8 @@ use crate::ntfs_volume::NtfsVolume;
 use crate::report::{FileReport, LossKind, Report};
 use crate::source::{FileSource, NtfsSource};
 
+mod ahead;
+mod large;
 mod names;
 mod walk;
 
@@ -44,7 +46,8 @@ pub struct NtfsTree {
 struct VolumeFile<'a> {
     path: &'a [u8],
     shown: &'a Path,
-    source: &'a NtfsSource,
+    source: &'a dyn FileSource,
+    info: &'a FileInfo,
     /// Its other names in the tree. Their paths may be long, and many, so they are made when they are asked for.
     others: &'a [Wanted],
     paths: Option<Paths<'a>>,
@@ -109,7 +112,7 @@ impl NtfsTree {
     ///
     /// # Errors
     /// Those of `each`, at once; or there is no catalogue. A single file that cannot be read is a loss.
-    fn each(&self, select: &Select, report: &dyn Report, each: Each<'_>) -> Result<()> {
+    fn each(&self, select: &Select, report: &dyn Report, with_content: bool, each: Each<'_>) -> Result<()> {
         let volume_report = FileReport { to: report, path: self.volume.path() };
         self.volume.remarks(&volume_report);
         if !self.is_directory {
@@ -124,15 +127,20 @@ impl NtfsTree {
         let place = catalogue.place(root);
         let doubles = Doubles::find(catalogue, place);
         let paths = Paths { tree: self, catalogue, doubles: &doubles, root, select };
-        let mut walk = Walk::new(paths, report, each);
-        for (id, entry) in catalogue.all().filter(|(id, _)| catalogue.place(*id) == place) {
-            if report.cancelled() {
-                return Err(super::cancelled());
+        let mut elsewhere = 0;
+        ahead::read_ahead(paths, report, with_content, each, |files| {
+            let mut walk = Walk::new(paths, files);
+            for (id, entry) in catalogue.all().filter(|(id, _)| catalogue.place(*id) == place) {
+                if report.cancelled() {
+                    return Err(super::cancelled());
+                }
+                walk.entry(id, entry)?;
             }
-            walk.entry(id, entry)?;
-        }
-        if walk.elsewhere > 0 {
-            let what = format!("{} files have other names, too, outside of what was read", walk.elsewhere);
+            elsewhere = walk.elsewhere;
+            Ok(())
+        })?;
+        if elsewhere > 0 {
+            let what = format!("{elsewhere} files have other names, too, outside of what was read");
             FileReport { to: report, path: &self.shown }.note(None, what);
         }
         tell_what_is_out_of_reach(catalogue, &volume_report);
@@ -154,7 +162,8 @@ impl NtfsTree {
         if names > 1 {
             report.note(None, format!("it has {names} names; this one was read"));
         }
-        each(&VolumeFile { path, shown: &self.shown, source: &source, others: &[], paths: None })
+        let (shown, info) = (&self.shown, source.basic_information());
+        each(&VolumeFile { path, shown, source: &source, info, others: &[], paths: None })
     }
 
     /// A path in the tree as the user knows it.
@@ -176,29 +185,21 @@ impl Tree for NtfsTree {
         options: WalkOptions<'_>,
         visit: &mut dyn FnMut(Visit<'_>) -> Result<()>,
     ) -> Result<()> {
-        self.each(options.select, options.report, &mut |file| {
-            let VolumeFile { path, shown, source, .. } = *file;
+        self.each(options.select, options.report, !options.backup.no_content, &mut |file| {
+            let VolumeFile { path, shown, source, info, .. } = *file;
             let report = || FileReport { to: options.report, path: shown };
             let mut records = match FileRecords::new(source, options.backup, report()) {
                 Ok(records) => records,
                 Err(error) => {
-                    let info = source.info()?;
                     let encrypted = info.attributes.contains(FileAttributes::ENCRYPTED);
                     report().loss(if encrypted { LossKind::Efs } else { LossKind::Content }, error.reason());
                     return Ok(());
                 }
             };
-            let info = records.info().clone();
-            visit(Visit::File(FileVisit { path, shown, info: &info, content: &mut records }))?;
-            for (other, short) in file.other_names(&info) {
+            visit(Visit::File(FileVisit { path, shown, info, content: &mut records }))?;
+            for (other, short) in file.other_names(info) {
                 let shown = self.shown(&other);
-                visit(Visit::Link(LinkVisit {
-                    path: &other,
-                    shown: &shown,
-                    target: path,
-                    short,
-                    info: &info,
-                }))?;
+                visit(Visit::Link(LinkVisit { path: &other, shown: &shown, target: path, short, info }))?;
             }
             Ok(())
         })
