@@ -10,7 +10,7 @@ use std::{env, fs};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "\
-usage: cargo xtask try     a sample backup stream to a file and back, a sample NTFS image to a directory; compare
+usage: cargo xtask try     back a sample tree and a sample NTFS image up, restore them, and compare
        cargo xtask test    run every test that can run here, and say which could not";
 
 fn main() -> ExitCode {
@@ -40,49 +40,63 @@ fn cargo() -> Command {
     cargo
 }
 
-/// The main job on the sample that the repository carries.
+/// The main job on a small tree, with a file of Windows that the repository carries as a backup stream, and on a small
+/// volume.
 fn try_out() -> Result<()> {
-    let sample = root().join("testdata/sample.bkup");
     let dir = root().join("target/try");
     if dir.exists() {
         fs::remove_dir_all(&dir)?;
     }
-    fs::create_dir_all(&dir)?;
-    let file = dir.join("report.txt");
     succeed(cargo().args(["build", "--quiet", "--release", "--package", "ntbak-cli"]), "building ntbak")?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let ntbak = || Command::new(target.join("release/ntbak"));
+    let ntbak = || {
+        let mut ntbak = Command::new(target.join("release/ntbak"));
+        ntbak.current_dir(root());
+        ntbak
+    };
+    let run = |arguments: &str| {
+        println!("\n$ ntbak {arguments}");
+        succeed(ntbak().args(arguments.split(' ')), arguments)
+    };
 
-    println!("$ ntbak stream list -v testdata/sample.bkup");
-    succeed(ntbak().args(["stream", "list", "-v"]).arg(&sample), "listing the sample")?;
+    println!("A tree: a file of Windows with streams and a descriptor, some of Linux, links and a hole.");
+    make_sample(&dir.join("sample"))?;
+    println!("\n$ ntbak stream write target/try/sample/report.txt < testdata/sample.bkup");
+    let input = fs::File::open(root().join("testdata/sample.bkup"))?;
+    succeed(ntbak().args(["stream", "write", "target/try/sample/report.txt"]).stdin(input), "stream write")?;
 
-    println!("\n$ ntbak stream write target/try/report.txt < testdata/sample.bkup");
-    let input = fs::File::open(&sample)?;
-    succeed(ntbak().args(["stream", "write"]).arg(&file).stdin(input), "writing the sample to a file")?;
-
-    println!("\n$ ntbak info target/try/report.txt");
-    succeed(ntbak().arg("info").arg(&file), "looking at the file")?;
-
-    println!("\n$ ntbak stream read target/try/report.txt | cmp - testdata/sample.bkup");
-    let read = ntbak().args(["stream", "read"]).arg(&file).stderr(Stdio::inherit()).output()?;
-    if !read.status.success() || read.stdout != fs::read(&sample)? {
-        return Err("what was read back differs from the sample".into());
+    run("backup target/try/sample -o target/try/sample.tar.zst")?;
+    run("list --streams target/try/sample.tar.zst")?;
+    run("verify target/try/sample.tar.zst")?;
+    run("restore target/try/sample.tar.zst target/try/restored")?;
+    run("diff target/try/sample target/try/restored")?;
+    println!("no difference");
+    println!("\n$ ntbak stream read target/try/restored/report.txt | cmp - testdata/sample.bkup");
+    let mut read = ntbak();
+    read.args(["stream", "read", "target/try/restored/report.txt"]).stderr(Stdio::inherit());
+    let read = read.output()?;
+    if !read.status.success() || read.stdout != fs::read(root().join("testdata/sample.bkup"))? {
+        return Err("what was restored differs from the sample".into());
     }
     println!("equal: {} bytes, nothing lost", read.stdout.len());
 
-    let (image, archive) = (root().join("testdata/sample.qcow2"), dir.join("sample.tar.zst"));
-    println!("\n$ ntbak backup testdata/sample.qcow2 -o target/try/sample.tar.zst");
-    succeed(ntbak().arg("backup").arg(&image).arg("-o").arg(&archive), "backing the sample image up")?;
-
-    println!("\n$ ntbak list --streams target/try/sample.tar.zst");
-    succeed(ntbak().args(["list", "--streams"]).arg(&archive), "listing the archive")?;
-
-    println!("\n$ ntbak restore target/try/sample.tar.zst target/try/sample");
-    succeed(ntbak().arg("restore").arg(&archive).arg(dir.join("sample")), "restoring the archive")?;
-
-    println!("\n$ ntbak diff testdata/sample.qcow2 target/try/sample");
-    succeed(ntbak().arg("diff").arg(&image).arg(dir.join("sample")), "comparing image and directory")?;
+    println!("\nAn NTFS volume in a disk image, without a mount and without root.");
+    run("backup testdata/sample.qcow2 -o target/try/volume.tar.zst")?;
+    run("list --streams target/try/volume.tar.zst")?;
+    run("restore target/try/volume.tar.zst target/try/volume")?;
+    run("diff testdata/sample.qcow2 target/try/volume")?;
     println!("no difference");
+    Ok(())
+}
+
+/// Files as any user can make them.
+fn make_sample(sample: &Path) -> Result<()> {
+    fs::create_dir_all(sample.join("Documents/Drafts"))?;
+    fs::write(sample.join("Documents/letter.txt"), "Dear reader,\n".repeat(100))?;
+    fs::write(sample.join("Documents/Drafts/Grüße.txt"), "Viele Grüße\n")?;
+    fs::hard_link(sample.join("Documents/letter.txt"), sample.join("the same letter.txt"))?;
+    std::os::unix::fs::symlink("letter.txt", sample.join("Documents/link to the letter.txt"))?;
+    fs::File::create(sample.join("8 MiB of nothing"))?.set_len(8 << 20)?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What a file is, and whether an archive is whole.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use crate::error::{Error, Problem, Result};
 use crate::item::{Item, Summary};
@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::manifest::write::Spool;
 use crate::reader::ArchiveReader;
 use crate::remark::Remark;
-use crate::zstd::Decompressor;
+use crate::zstd::{Decompressor, Seekable};
 
 /// What the first bytes of a file say that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,56 @@ impl<R> OpenSource<R> {
     #[must_use]
     pub fn is_zstd(&self) -> bool {
         matches!(self, Self::Zstd(_))
+    }
+}
+
+/// A tar archive in which one can go to any place.
+pub enum SeekSource<R: Read + Seek> {
+    /// It is plain.
+    Plain(R),
+    /// It is in zstd, with a seek table.
+    Zstd(Box<Seekable<R>>),
+}
+
+impl<R: Read + Seek> SeekSource<R> {
+    /// Finds out what `source` is; `None` when it has to be read forward.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open(mut source: R, limits: &Limits) -> io::Result<Option<Self>> {
+        let mut start = Vec::with_capacity(crate::tar::BLOCK);
+        source.seek(SeekFrom::Start(0))?;
+        (&mut source).take(crate::tar::BLOCK as u64).read_to_end(&mut start)?;
+        Ok(match kind(&start) {
+            Kind::Tar => {
+                source.seek(SeekFrom::Start(0))?;
+                Some(Self::Plain(source))
+            }
+            // A table that is damaged is no reason not to read the rest.
+            Kind::Zstd => match Seekable::open(source, limits) {
+                Ok(Ok(source)) => Some(Self::Zstd(Box::new(source))),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+}
+
+impl<R: Read + Seek> Read for SeekSource<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(source) => source.read(out),
+            Self::Zstd(source) => source.read(out),
+        }
+    }
+}
+
+impl<R: Read + Seek> Seek for SeekSource<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::Plain(source) => source.seek(to),
+            Self::Zstd(source) => source.seek(to),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! * the extents of a stream ([`ArchiveWriter::EXTENTS_FIRST`]): [`Extents::Unknown`] is refused when there is content;
 //! * the small payloads: one that comes behind the content is kept in an entry of its own behind its file.
 
+use std::collections::VecDeque;
 use std::io::Write;
 
 use ntbak_wire::record::{Extent, Extents, FileInfo, Record, SmallKind, StreamFlags, StreamHead};
@@ -45,6 +46,8 @@ pub struct ArchiveWriter<W: Write> {
     /// The unnamed stream, while it is empty and the header is not yet written.
     empty: Option<StreamHead>,
     content: Content,
+    /// Entries that have ended and are not in the manifest yet: their hashes come later.
+    ended: VecDeque<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +83,18 @@ impl<W: Write> ArchiveWriter<W> {
     /// # Errors
     /// The target cannot be written.
     pub fn new(target: W, spool: Box<dyn Spool>, volume: &Volume) -> Result<Self> {
+        Self::start(target, spool, volume, false)
+    }
+
+    /// The same; the entries are hashed on a thread of its own, for which 2 MiB wait at most.
+    ///
+    /// # Errors
+    /// The target cannot be written, or there is no thread.
+    pub fn with_thread(target: W, spool: Box<dyn Spool>, volume: &Volume) -> Result<Self> {
+        Self::start(target, spool, volume, true)
+    }
+
+    fn start(target: W, spool: Box<dyn Spool>, volume: &Volume, beside: bool) -> Result<Self> {
         let mut writer = Self {
             tar: TarWriter::new(target),
             lines: Lines::new(spool),
@@ -88,7 +103,11 @@ impl<W: Write> ArchiveWriter<W> {
             facts: Facts::default(),
             empty: None,
             content: Content::default(),
+            ended: VecDeque::new(),
         };
+        if beside {
+            writer.tar.output.hash_beside()?;
+        }
         let json = volume.to_json();
         writer.tar.begin(&plain_entry(VOLUME, json.len() as u64))?;
         writer.tar.data(&json)?;
@@ -404,6 +423,7 @@ impl<W: Write> ArchiveWriter<W> {
     /// The last file is not complete; the spool cannot be read, the target not be written.
     pub fn finish(mut self) -> Result<W> {
         self.expect(State::Idle, "the archive ends before the last file is complete")?;
+        self.enter_ended(true)?;
         let offset = self.offset();
         let spool = |error| Error::io(offset, "reading the manifest's spool", error);
         let closed = self.lines.close(offset).map_err(spool)?;
@@ -547,11 +567,20 @@ impl<W: Write> ArchiveWriter<W> {
     }
 
     fn end_entry(&mut self, stream: Option<&[u8]>) -> Result<()> {
-        let span = self.tar.end()?;
-        let path: &[u8] = if self.path.is_empty() { b"." } else { &self.path };
-        let offset = self.tar.output.offset();
-        let done = self.lines.entry(path, stream, &span);
-        done.map_err(|error| Error::io(offset, "writing the manifest's spool", error))
+        self.tar.end()?;
+        self.ended.push_back((self.path_or_dot(), stream.map(<[u8]>::to_vec)));
+        self.enter_ended(false)
+    }
+
+    /// Enters what has ended into the manifest, as far as hashes are there; with `all`, waits for them.
+    fn enter_ended(&mut self, all: bool) -> Result<()> {
+        while let Some(span) = self.tar.output.next_span(all)? {
+            let Some((path, stream)) = self.ended.pop_front() else { break };
+            let offset = self.tar.output.offset();
+            let done = self.lines.entry(&path, stream.as_deref(), &span);
+            done.map_err(|error| Error::io(offset, "writing the manifest's spool", error))?;
+        }
+        Ok(())
     }
 }
 

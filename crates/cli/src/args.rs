@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use ntbak::backup::Parts;
 use ntbak::source::WofView;
 use ntbak::tree_sink::Overwrite;
 use ntbak::{LossKind, VolumeOptions};
@@ -79,10 +80,14 @@ pub(crate) enum Command {
         #[command(flatten)]
         selection: Selection,
         #[command(flatten)]
+        streams: Streams,
+        #[command(flatten)]
         reading: Reading,
         /// Read and report, but write nothing.
         #[arg(short = 'n', long)]
         dry_run: bool,
+        #[command(flatten)]
+        jobs: Jobs,
     },
     /// Put the files of an archive back.
     Restore {
@@ -97,9 +102,13 @@ pub(crate) enum Command {
         overwrite: OverwriteArg,
         #[command(flatten)]
         selection: Selection,
+        #[command(flatten)]
+        streams: Streams,
         /// Read and report, but write nothing.
         #[arg(short = 'n', long)]
         dry_run: bool,
+        #[command(flatten)]
+        jobs: Jobs,
     },
     /// Copy a file or a directory with all that is in it, in one step.
     Copy {
@@ -113,10 +122,14 @@ pub(crate) enum Command {
         #[command(flatten)]
         selection: Selection,
         #[command(flatten)]
+        streams: Streams,
+        #[command(flatten)]
         reading: Reading,
         /// Read and report, but write nothing.
         #[arg(short = 'n', long)]
         dry_run: bool,
+        #[command(flatten)]
+        jobs: Jobs,
     },
     /// List what is in a directory, a disk image or an archive.
     List {
@@ -165,6 +178,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         selection: Selection,
         #[command(flatten)]
+        streams: Streams,
+        #[command(flatten)]
         reading: Reading,
     },
     /// Write the bytes of one stream to standard output.
@@ -193,6 +208,65 @@ pub(crate) enum Command {
     },
     /// Print the manual page.
     Man,
+}
+
+/// Which parts of each file.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Streams {
+    /// Only these parts of each file, beside its attributes and times; what is made has no others.
+    #[arg(long, value_name = "KIND", value_enum, value_delimiter = ',')]
+    streams: Vec<Part>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// The content.
+    Data,
+    /// Alternate data streams.
+    Ads,
+    /// The security descriptor.
+    Security,
+    /// Extended attributes.
+    Ea,
+    /// The reparse point.
+    Reparse,
+    /// The object id.
+    #[value(name = "objectid")]
+    ObjectId,
+}
+
+impl Streams {
+    /// What is left out.
+    pub(crate) fn left_out(&self) -> Parts {
+        let part = |part: &Part| match part {
+            Part::Data => Parts::DATA,
+            Part::Ads => Parts::ADS,
+            Part::Security => Parts::SECURITY,
+            Part::Ea => Parts::EA,
+            Part::Reparse => Parts::REPARSE,
+            Part::ObjectId => Parts::OBJECT_ID,
+        };
+        if self.streams.is_empty() {
+            return Parts::empty();
+        }
+        Parts::all() - self.streams.iter().map(part).collect()
+    }
+}
+
+/// How many threads work.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Jobs {
+    /// Threads that work at the same time; as many as the machine has cores when it is missing.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+}
+
+impl Jobs {
+    /// Their number, at least 1.
+    pub(crate) fn number(self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.map_or_else(cores, usize::from)
+    }
 }
 
 /// What happens with files that are there.
@@ -290,6 +364,15 @@ pub(crate) struct Reading {
     /// Let a disk image open the files that lie below it (backing files of qcow2).
     #[arg(long)]
     backing_files: bool,
+    /// In the tree of a volume, also NTFS' own files ($MFT and its kin).
+    #[arg(long)]
+    system: bool,
+    /// In the tree of a volume, also files that no directory leads to, below `$OrphanFiles`.
+    #[arg(long)]
+    orphans: bool,
+    /// Refuse volumes that were not dismounted, or that Windows sleeps on.
+    #[arg(long)]
+    require_clean: bool,
 }
 
 impl Reading {
@@ -299,7 +382,13 @@ impl Reading {
             Wof::Data => WofView::Data,
             Wof::Raw => WofView::Raw,
         };
-        VolumeOptions::default().wof(wof).salvage(self.salvage).backing_files(self.backing_files)
+        VolumeOptions::default()
+            .wof(wof)
+            .salvage(self.salvage)
+            .backing_files(self.backing_files)
+            .system(self.system)
+            .orphans(self.orphans)
+            .require_clean(self.require_clean)
     }
 }
 

@@ -9,7 +9,7 @@ use ntbak::location::{self, Location};
 use ntbak::place::Place;
 use ntbak::tree::{ArchiveTree, HostTree, NtfsTree, Tree, Visit, WalkOptions, open_archive};
 use ntbak::{NtfsVolume, VolumeOptions};
-use ntbak_archive::{Kind, OpenSource, Spool};
+use ntbak_archive::{Archive, ArchiveReader, Kind, Limits, OpenSource, SeekSource, Spool};
 
 use crate::failure::Failure;
 
@@ -18,8 +18,10 @@ pub(crate) type Source = Box<dyn Read>;
 
 /// Many files.
 pub(crate) enum Many {
-    /// An archive.
+    /// An archive that is read forward.
     Archive(Box<ArchiveTree<OpenSource<Source>>>),
+    /// One in which what is not wanted is passed over.
+    Sought(Box<ArchiveTree<SeekSource<File>>>),
     /// Files and directories.
     Places(Places),
 }
@@ -33,9 +35,26 @@ impl Many {
         Ok(Self::Places(Places::open(&[location.to_owned()], options)?))
     }
 
+    /// The same; of an archive only parts are going to be read.
+    pub(crate) fn open_parts(location: &Path, options: VolumeOptions) -> Result<Self, Failure> {
+        if location == Path::new("-") || is_archive(location) {
+            return Self::archive_parts(location);
+        }
+        Self::open(location, options)
+    }
+
+    /// The archive at `path`, of which only parts are going to be read.
+    pub(crate) fn archive_parts(path: &Path) -> Result<Self, Failure> {
+        Ok(match sought(path)? {
+            Some(reader) => Self::Sought(Box::new(ArchiveTree::new(reader))),
+            None => Self::Archive(Box::new(archive(path)?)),
+        })
+    }
+
     pub(crate) fn tree(&mut self) -> &mut dyn Tree {
         match self {
             Self::Archive(tree) => &mut **tree,
+            Self::Sought(tree) => &mut **tree,
             Self::Places(places) => places,
         }
     }
@@ -44,6 +63,7 @@ impl Many {
     pub(crate) fn is_complete(&self) -> bool {
         match self {
             Self::Archive(tree) => tree.summary().complete,
+            Self::Sought(tree) => tree.summary().complete,
             Self::Places(_) => true,
         }
     }
@@ -52,6 +72,28 @@ impl Many {
 /// The archive at `path`.
 pub(crate) fn archive(path: &Path) -> Result<ArchiveTree<OpenSource<Source>>, Failure> {
     open_archive(bytes(path)?).map_err(|error| error.at_path(path).into())
+}
+
+/// An archive in a file in which one can go to any place.
+fn seekable(path: &Path) -> Result<Option<SeekSource<File>>, Failure> {
+    if path == Path::new("-") || !is_archive(path) {
+        return Ok(None);
+    }
+    let fault = |error| Failure::io(format!("{}: opening", path.display()), error);
+    SeekSource::open(File::open(path).map_err(fault)?, &Limits::default()).map_err(fault)
+}
+
+/// A reader of such an archive, from its begin.
+pub(crate) fn sought(path: &Path) -> Result<Option<ArchiveReader<SeekSource<File>>>, Failure> {
+    let reader = seekable(path)?.map(|source| ArchiveReader::seeking(source, Limits::default()));
+    reader.transpose().map_err(|error| ntbak::Error::from(error).at_path(path).into())
+}
+
+/// Such an archive with its list, when it is one of ours that is complete.
+pub(crate) fn indexed(path: &Path) -> Result<Option<Archive<SeekSource<File>>>, Failure> {
+    let Some(source) = seekable(path)? else { return Ok(None) };
+    let opened = Archive::open(source, Limits::default());
+    Ok(opened.map_err(|error| ntbak::Error::from(error).at_path(path))?.ok())
 }
 
 /// The bytes of a file, or of standard input.

@@ -271,7 +271,7 @@ fn info_needs_no_key() {
     ntbak(args!["efs", "decrypt", &secret, "--all"]).expect(2);
     let archive = dir.path().join("a.tar.zst");
     ntbak(args!["backup", &secret, "-o", &archive]).expect(0);
-    ntbak(args!["efs", "info", &archive]).expect(2).says("an archive").says("ntbak restore");
+    ntbak(args!["efs", "info", &archive]).expect(2).says("an archive").says("ARCHIVE::PATH");
 }
 
 /// Success must mean that there is no plaintext left under that name, nor behind it.

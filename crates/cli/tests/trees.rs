@@ -9,5 +9,7 @@ mod commands;
 mod faults;
 #[path = "trees/sample.rs"]
 mod sample;
+#[path = "trees/scale.rs"]
+mod scale;
 #[path = "trees/volumes.rs"]
 mod volumes;

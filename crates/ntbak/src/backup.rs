@@ -139,6 +139,45 @@ pub(crate) fn refuse_encrypted(info: &FileInfo) -> Result<()> {
         .hint("`ntbak efs export` backs it up as it is"))
 }
 
+bitflags::bitflags! {
+    /// Parts of a file that can be left out by themselves. Attributes and times cannot.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub struct Parts: u8 {
+        /// The content; of an encrypted file all its streams, which are in one export.
+        const DATA = 1 << 0;
+        /// Alternate data streams.
+        const ADS = 1 << 1;
+        /// The security descriptor.
+        const SECURITY = 1 << 2;
+        /// Extended attributes.
+        const EA = 1 << 3;
+        /// The reparse point.
+        const REPARSE = 1 << 4;
+        /// The object id.
+        const OBJECT_ID = 1 << 5;
+    }
+}
+
+impl Parts {
+    /// The part that a small payload is.
+    #[must_use]
+    pub fn of(kind: SmallKind) -> Self {
+        match kind {
+            SmallKind::Security => Self::SECURITY,
+            SmallKind::Ea => Self::EA,
+            SmallKind::Reparse => Self::REPARSE,
+            SmallKind::ObjectId => Self::OBJECT_ID,
+            SmallKind::Link => Self::empty(),
+        }
+    }
+
+    /// The part that a data stream is.
+    #[must_use]
+    pub fn of_stream(head: &StreamHead) -> Self {
+        if head.name.is_some() { Self::ADS } else { Self::DATA }
+    }
+}
+
 /// How a backup is made.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BackupOptions {
@@ -150,6 +189,8 @@ pub struct BackupOptions {
     pub small_first: bool,
     /// Give streams without their content, for who only wants to know what there is.
     pub no_content: bool,
+    /// Parts that are left out, and not read.
+    pub without: Parts,
 }
 
 /// The records of one file.
@@ -222,7 +263,10 @@ impl<'s> FileRecords<'s> {
         if encrypted.is_none() {
             refuse_encrypted(&info)?;
         }
-        let raw = encrypted.map(ExportReader::new).transpose()?;
+        let raw = match encrypted.filter(|_| !options.without.contains(Parts::DATA)) {
+            Some(encrypted) => Some(ExportReader::new(encrypted)?),
+            None => None,
+        };
         source.remarks(Facet::All, &report)?;
         let head = StreamHead::plain(None, 0);
         let (walk, state, buffer) = (Walk::default(), State::Begin, Vec::new());
@@ -333,6 +377,9 @@ impl<'s> FileRecords<'s> {
 
     /// A small payload; one that cannot be read is a loss, and the rest of the file goes on.
     fn small(&self, kind: SmallKind) -> Option<Cow<'s, [u8]>> {
+        if self.options.without.contains(Parts::of(kind)) && kind != SmallKind::Link {
+            return None;
+        }
         let loss = match kind {
             SmallKind::Security => LossKind::Security,
             SmallKind::Ea => LossKind::Ea,
@@ -442,6 +489,11 @@ impl Records for FileRecords<'_> {
                         if let Some(payload) = self.small(kind) {
                             return Ok(Some(Record::Small(kind, payload)));
                         }
+                    }
+                    Some(Step::Stream { head, .. })
+                        if self.options.without.contains(Parts::of_stream(&head)) =>
+                    {
+                        self.walk.skip_stream();
                     }
                     Some(Step::Stream { index, head }) => {
                         if head.flags.contains(StreamFlags::ENCRYPTED) {

@@ -50,7 +50,7 @@ pub use host::linux::{LinuxFileSystem, LinuxKind};
 pub use host::ntfs3g::{Ntfs3gMount, StreamsInterface};
 pub use ntfs_volume::{Found, NtfsVolume, VolumeOptions};
 pub use report::{Collected, FileReport, Loss, LossKind, Note, Progress, Report};
-pub use restore::{Restore, Unheld, copy};
+pub use restore::{Restore, Unheld, copy, copy_without};
 pub use restore_stream::{BackupWriter, LinkResolver, SetSecurity, WritePolicy, WriteRights};
 pub use sink::FileSink;
 pub use source::FileSource;

@@ -8,7 +8,7 @@ use ntbak_wire::reparse::ReparseBuffer;
 use ntbak_wire::security::{Control, SecurityDescriptor};
 use ntbak_wire::{FileAttributes, Win32Error, ea, link};
 
-use crate::backup::{BackupOptions, FileRecords, Records};
+use crate::backup::{BackupOptions, FileRecords, Parts, Records};
 use crate::capability::Facts;
 use crate::error::{Error, Result};
 use crate::report::{FileReport, LossKind};
@@ -261,9 +261,23 @@ const TOLD_ELSEWHERE: FileAttributes = FileAttributes::DIRECTORY
 /// # Errors
 /// The content cannot be read or written; a staged sink leaves nothing behind then.
 pub fn copy(source: &dyn FileSource, sink: Box<dyn FileSink>, report: &FileReport<'_>) -> Result<()> {
+    copy_without(source, sink, Parts::empty(), report)
+}
+
+/// The same without some parts of the file.
+///
+/// # Errors
+/// As [`copy`].
+pub fn copy_without(
+    source: &dyn FileSource,
+    sink: Box<dyn FileSink>,
+    without: Parts,
+    report: &FileReport<'_>,
+) -> Result<()> {
     let mut restore = Restore::new(sink, Unheld::Report);
     let here = FileReport { to: report.to, path: report.path };
-    let mut records = FileRecords::new(source, restore.options(), here)?;
+    let options = BackupOptions { without, ..restore.options() };
+    let mut records = FileRecords::new(source, options, here)?;
     if records.info().link_count > 1 && !records.info().attributes.is_directory() {
         report.loss(LossKind::Link, "the file has other names, too, and the copy has one");
     }

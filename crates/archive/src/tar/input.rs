@@ -1,6 +1,6 @@
 //! Buffered input that counts and, where a proof is wanted, hashes what is taken from it.
 
-use std::io::{ErrorKind, Read};
+use std::io::{Read, Seek, SeekFrom};
 
 use super::BLOCK;
 use super::header::Block;
@@ -23,13 +23,36 @@ pub(crate) struct Input<R> {
     hasher: Option<Box<blake3::Hasher>>,
     /// What was taken but not hashed yet begins here; large pieces hash faster.
     unhashed: usize,
+    /// How the source is gone forward in, and its bytes, where it can be.
+    seek: Option<(Seeker<R>, u64)>,
 }
+
+/// Passes bytes of a source over.
+type Seeker<R> = fn(&mut R, u64) -> std::io::Result<()>;
 
 impl<R: Read> Input<R> {
     pub(crate) fn new(source: R, offset: u64, prove: bool) -> Self {
         let hasher = prove.then(|| Box::new(blake3::Hasher::new()));
         let buffer = vec![0; BUFFER].into_boxed_slice();
-        Self { source, buffer, begin: 0, end: 0, offset, chunk: (0, 0), hasher, unhashed: 0 }
+        Self { source, buffer, begin: 0, end: 0, offset, chunk: (0, 0), hasher, unhashed: 0, seek: None }
+    }
+
+    /// Passes long pieces over without reading them. The source stands at the offset of the archive.
+    pub(crate) fn seek_forward(&mut self) -> Result<()>
+    where
+        R: Seek,
+    {
+        let end = self.source.seek(SeekFrom::End(0)).and_then(|end| {
+            self.source.seek(SeekFrom::Start(self.offset))?;
+            Ok(end)
+        });
+        let end = end.map_err(|error| Error::io(self.offset, "reading the archive", error))?;
+        let seek: Seeker<R> = |source, by| {
+            let by = i64::try_from(by).map_err(|_| std::io::ErrorKind::InvalidInput)?;
+            source.seek(SeekFrom::Current(by)).map(drop)
+        };
+        self.seek = Some((seek, end));
+        Ok(())
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -95,6 +118,22 @@ impl<R: Read> Input<R> {
     /// Passes `len` bytes over.
     pub(crate) fn skip(&mut self, len: u64, what: &'static str) -> Result<()> {
         let mut left = len;
+        if let Some((seek, end)) = self.seek
+            && self.hasher.is_none()
+            && len > BUFFER as u64
+        {
+            left -= self.take(left)? as u64;
+            while self.begin < self.end && left > 0 {
+                left -= self.take(left)? as u64;
+            }
+            if end.saturating_sub(self.offset) < left {
+                return Err(Error::truncated(end, what));
+            }
+            seek(&mut self.source, left)
+                .map_err(|error| Error::io(self.offset, "reading the archive", error))?;
+            self.offset += left;
+            return Ok(());
+        }
         while left > 0 {
             let got = self.take(left)? as u64;
             if got == 0 {
@@ -130,17 +169,12 @@ impl<R: Read> Input<R> {
     fn fill(&mut self) -> Result<bool> {
         let place = self.offset + (self.end - self.begin) as u64;
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
-        loop {
-            match self.source.read(room) {
-                // A reader that claims more than it was given room for is not believed.
-                Ok(got) => {
-                    let got = got.min(room.len());
-                    self.end += got;
-                    return Ok(got > 0);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io(place, "reading the archive", error)),
+        match crate::read::read(&mut self.source, room) {
+            Ok(got) => {
+                self.end += got;
+                Ok(got > 0)
             }
+            Err(error) => Err(Error::io(place, "reading the archive", error)),
         }
     }
 

@@ -1,12 +1,14 @@
 //! Buffered output that counts and hashes.
 
+use std::collections::VecDeque;
 use std::io::Write;
 
 use super::Span;
+use super::beside::Beside;
 use crate::error::{Error, Result};
 
 /// Small pieces are gathered up to this size; larger ones pass by the buffer.
-const BUFFER: usize = 256 << 10;
+pub(super) const BUFFER: usize = 256 << 10;
 const LARGE: usize = 32 << 10;
 
 /// What is written to an archive, forward only.
@@ -17,15 +19,37 @@ pub(crate) struct Output<W> {
     offset: u64,
     /// Where the current entry began.
     entry: u64,
+    hashing: Hashing,
+}
+
+/// Where entries are hashed.
+enum Hashing {
+    Here(Here),
+    /// On another thread.
+    Beside(Beside),
+}
+
+#[derive(Default)]
+struct Here {
     hasher: Box<blake3::Hasher>,
     /// What is in the buffer but not hashed yet begins here; large pieces hash faster.
     unhashed: usize,
+    /// Entries that ended, and were not asked for yet.
+    ended: VecDeque<Span>,
 }
 
 impl<W: Write> Output<W> {
     pub(crate) fn new(target: W) -> Self {
-        let (buffer, hasher) = (Vec::with_capacity(BUFFER), Box::new(blake3::Hasher::new()));
-        Self { target, buffer, offset: 0, entry: 0, hasher, unhashed: 0 }
+        let (buffer, hashing) = (Vec::with_capacity(BUFFER), Hashing::Here(Here::default()));
+        Self { target, buffer, offset: 0, entry: 0, hashing }
+    }
+
+    /// Hashes on another thread from now on, before anything was written.
+    pub(crate) fn hash_beside(&mut self) -> Result<()> {
+        let beside = Beside::start();
+        let beside = beside.map_err(|error| Error::io(self.offset, "starting a thread", error))?;
+        self.hashing = Hashing::Beside(beside);
+        Ok(())
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -33,17 +57,26 @@ impl<W: Write> Output<W> {
     }
 
     pub(crate) fn write(&mut self, data: &[u8]) -> Result<()> {
-        if data.len() >= LARGE {
+        self.offset += data.len() as u64;
+        if data.len() >= LARGE
+            && let Hashing::Here(_) = self.hashing
+        {
             self.flush()?;
-            self.hasher.update(data);
-            self.put(data)?;
-        } else {
-            if self.buffer.len() + data.len() > BUFFER {
+            if let Hashing::Here(here) = &mut self.hashing {
+                here.hasher.update(data);
+            }
+            return self.put(data);
+        }
+        let mut rest = data;
+        while !rest.is_empty() {
+            if self.buffer.len() >= BUFFER {
                 self.flush()?;
             }
-            self.buffer.extend_from_slice(data);
+            let room = BUFFER - self.buffer.len();
+            let (piece, behind) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+            self.buffer.extend_from_slice(piece);
+            rest = behind;
         }
-        self.offset += data.len() as u64;
         Ok(())
     }
 
@@ -57,14 +90,32 @@ impl<W: Write> Output<W> {
         Ok(())
     }
 
-    /// Ends an entry: which bytes it has.
-    pub(crate) fn end_entry(&mut self) -> Span {
-        self.hash_buffer();
-        let hash = *self.hasher.finalize().as_bytes();
-        self.hasher.reset();
-        let span = Span { offset: self.entry, size: self.offset - self.entry, hash };
+    /// Ends an entry; [`Output::next_span`] says which bytes it has.
+    pub(crate) fn end_entry(&mut self) {
+        let (offset, size) = (self.entry, self.offset - self.entry);
+        match &mut self.hashing {
+            Hashing::Here(here) => {
+                here.hash(&self.buffer);
+                let hash = *here.hasher.finalize().as_bytes();
+                here.hasher.reset();
+                here.ended.push_back(Span { offset, size, hash });
+            }
+            Hashing::Beside(beside) => beside.end_entry(self.buffer.len(), offset, size),
+        }
         self.entry = self.offset;
-        span
+    }
+
+    /// The next of the entries that ended, in their order; with `wait` also one whose hash is not there yet.
+    pub(crate) fn next_span(&mut self, wait: bool) -> Result<Option<Span>> {
+        if wait && matches!(&self.hashing, Hashing::Beside(beside) if beside.is_waiting()) {
+            self.flush()?;
+        }
+        match &mut self.hashing {
+            Hashing::Here(here) => Ok(here.ended.pop_front()),
+            Hashing::Beside(beside) => {
+                beside.next(wait).map_err(|error| Error::io(self.offset, "hashing the archive", error))
+            }
+        }
     }
 
     /// Writes everything out.
@@ -75,23 +126,39 @@ impl<W: Write> Output<W> {
         Ok(self.target)
     }
 
-    fn hash_buffer(&mut self) {
-        self.hasher.update(self.buffer.get(self.unhashed..).unwrap_or_default());
-        self.unhashed = self.buffer.len();
-    }
-
     fn flush(&mut self) -> Result<()> {
-        self.hash_buffer();
         let buffer = std::mem::take(&mut self.buffer);
-        let done = self.put(&buffer);
-        self.buffer = buffer;
-        self.buffer.clear();
-        self.unhashed = 0;
-        done
+        match &mut self.hashing {
+            Hashing::Here(here) => {
+                here.hash(&buffer);
+                here.unhashed = 0;
+                let done = self.put(&buffer);
+                self.buffer = buffer;
+                self.buffer.clear();
+                done
+            }
+            Hashing::Beside(beside) => {
+                let offset = self.offset;
+                let shared = beside.hash(buffer);
+                let shared = shared.map_err(|error| Error::io(offset, "hashing the archive", error))?;
+                let done = self.put(&shared);
+                if let Hashing::Beside(beside) = &mut self.hashing {
+                    self.buffer = beside.recycle(shared);
+                }
+                done
+            }
+        }
     }
 
     fn put(&mut self, data: &[u8]) -> Result<()> {
         let offset = self.offset;
         self.target.write_all(data).map_err(|error| Error::io(offset, "writing the archive", error))
+    }
+}
+
+impl Here {
+    fn hash(&mut self, buffer: &[u8]) {
+        self.hasher.update(buffer.get(self.unhashed..).unwrap_or_default());
+        self.unhashed = buffer.len();
     }
 }

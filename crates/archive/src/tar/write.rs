@@ -6,7 +6,7 @@ use ntbak_wire::record::Extent;
 
 use super::header::{self, Fields};
 use super::output::Output;
-use super::{BLOCK, Span, padding, pax, sparse};
+use super::{BLOCK, padding, pax, sparse};
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::limits::MAX_HEADER;
@@ -124,11 +124,12 @@ impl<W: Write> TarWriter<W> {
         self.output.write(data)
     }
 
-    /// Ends the entry, with zeros for what it still wants: what bytes it has.
-    pub(crate) fn end(&mut self) -> Result<Span> {
+    /// Ends the entry, with zeros for what it still wants.
+    pub(crate) fn end(&mut self) -> Result<()> {
         self.output.zeros(self.data + self.padding)?;
         (self.data, self.padding) = (0, 0);
-        Ok(self.output.end_entry())
+        self.output.end_entry();
+        Ok(())
     }
 
     /// Writes `len` bytes of zeros as content.

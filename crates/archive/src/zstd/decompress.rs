@@ -73,17 +73,9 @@ impl<R: Read> Decompressor<R> {
             (self.begin, self.end) = (0, self.end - self.begin);
         }
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
-        loop {
-            match self.source.read(room) {
-                Ok(got) => {
-                    let got = got.min(room.len());
-                    self.end += got;
-                    return Ok(got > 0);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let got = crate::read::read(&mut self.source, room)?;
+        self.end += got;
+        Ok(got > 0)
     }
 
     /// The next `N` bytes, not yet taken; `None` when the source ends before them.

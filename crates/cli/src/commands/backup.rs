@@ -1,9 +1,10 @@
 //! `ntbak backup`: files and directories into an archive.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ntbak::VolumeOptions;
+use ntbak::backup::Parts;
 use ntbak::tree::{Select, transfer};
 use ntbak::tree_sink::{ArchiveSink, Rehearsal};
 use ntbak_archive::zstd::Compressor;
@@ -19,28 +20,28 @@ use crate::selection::Selection;
 /// The level of zstd that is meant when none is said.
 const LEVEL: i32 = 3;
 
-/// What is to be backed up of the sources, and how.
+/// What is to be backed up of the sources, and what.
 pub(crate) struct What {
     pub(crate) selection: Selection,
+    /// Parts of each file that are left out.
+    pub(crate) without: Parts,
     pub(crate) options: VolumeOptions,
+    /// The level of zstd.
+    pub(crate) zstd: Option<i32>,
+    /// Threads that work at the same time.
+    pub(crate) jobs: usize,
     pub(crate) dry_run: bool,
 }
 
-pub(crate) fn run(
-    sources: &[PathBuf],
-    output: &Path,
-    zstd: Option<i32>,
-    what: &What,
-    reporter: &Reporter,
-) -> Done {
-    let select = what.selection.select(&[])?;
+pub(crate) fn run(sources: &[PathBuf], output: &Path, what: &What, reporter: &Reporter) -> Done {
+    let select = what.selection.select(&[])?.without(what.without);
     let mut tree = Places::open(sources, what.options)?;
     if what.dry_run {
         let counts = transfer(&mut tree, &mut Rehearsal::new(None), &select, reporter)?;
         return Ok(Some(format!("{} would be backed up", many::files(counts.files + counts.links))));
     }
     let packed = output.extension().is_some_and(|extension| extension == "zst" || extension == "tzst");
-    let level = zstd.or(packed.then_some(LEVEL));
+    let level = what.zstd.or(packed.then_some(LEVEL));
     tree.refuse_target(output)?;
     let target = Output::open(Some(output))?;
     if let Some((device, inode)) = target.identity() {
@@ -51,15 +52,14 @@ pub(crate) fn run(
     let fault = |error| Failure::io(format!("{}: writing", output.display()), error);
     let done = match level {
         Some(level) => {
-            let target = Compressor::on_all_cores(target, level).map_err(fault)?;
-            let (target, done) = write(target, &mut tree, &volume, &select, reporter)?;
+            let target = Compressor::new(target, level, what.jobs).map_err(fault)?;
+            let (target, done) = write(target, &mut tree, &volume, &select, what.jobs, reporter)?;
             target.finish().map_err(fault)?.finish()?;
             done
         }
         None => {
-            let target = BufWriter::with_capacity(1 << 18, target);
-            let (target, done) = write(target, &mut tree, &volume, &select, reporter)?;
-            target.into_inner().map_err(|error| fault(error.into_error()))?.finish()?;
+            let (target, done) = write(target, &mut tree, &volume, &select, what.jobs, reporter)?;
+            target.finish()?;
             done
         }
     };
@@ -71,9 +71,11 @@ fn write<W: Write>(
     tree: &mut Places,
     volume: &Volume,
     select: &Select,
+    jobs: usize,
     reporter: &Reporter,
 ) -> Result<(W, String), Failure> {
-    let writer = ArchiveWriter::new(target, many::spool()?, volume).map_err(ntbak::Error::from)?;
+    let begin = if jobs > 1 { ArchiveWriter::with_thread } else { ArchiveWriter::new };
+    let writer = begin(target, many::spool()?, volume).map_err(ntbak::Error::from)?;
     let mut sink = ArchiveSink::new(writer);
     let counts = transfer(tree, &mut sink, select, reporter)?;
     Ok((sink.complete()?, many::summary(&counts)))

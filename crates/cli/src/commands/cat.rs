@@ -1,5 +1,6 @@
 //! `ntbak cat`: the bytes of one stream.
 
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -69,8 +70,42 @@ fn from_archive(archive: &Path, typed: &Path, reporter: &Reporter) -> Done {
         let (file, stream) = bytes.split_at(colon);
         Some((file, StreamName::from_wire(&Name::from_wtf8(stream)?).ok()?))
     });
+    let wanted = Wanted { typed, bytes, stream };
+    // Through the list of the archive, where it has one: then nothing else is read.
+    if let Some(mut index) = many::indexed(archive)? {
+        let fault = |error: ntbak_archive::Error| ntbak::Error::from(error).at_path(archive);
+        for path in [Some(bytes), wanted.stream.as_ref().map(|(file, _)| *file)].into_iter().flatten() {
+            let Some(offset) = index.find(path).map_err(fault)? else { continue };
+            if write(&mut index.read_at(offset).map_err(fault)?, archive, &wanted, reporter)? {
+                return Ok(None);
+            }
+        }
+        return Err(missing(typed));
+    }
     let source = ntbak_archive::open(many::bytes(archive)?).map_err(ntbak::Error::from)?;
     let mut reader = ArchiveReader::new(source, Limits::default());
+    if write(&mut reader, archive, &wanted, reporter)? { Ok(None) } else { Err(missing(typed)) }
+}
+
+/// What was asked for, in both readings.
+struct Wanted<'a> {
+    typed: &'a Path,
+    bytes: &'a [u8],
+    stream: Option<(&'a [u8], StreamName)>,
+}
+
+fn missing(typed: &Path) -> Failure {
+    let why = "there is no such file or stream in the archive; `ntbak list --streams` shows what there is";
+    ntbak::Error::new(Win32Error::FILE_NOT_FOUND, why).at_path(typed).into()
+}
+
+/// Writes what is wanted to standard output; whether it is there.
+fn write<R: Read>(
+    reader: &mut ArchiveReader<R>,
+    archive: &Path,
+    Wanted { typed, bytes, stream }: &Wanted<'_>,
+    reporter: &Reporter,
+) -> Result<bool, Failure> {
     let mut output = Output::open(None)?;
     let (mut wanted, mut writing, mut at, mut found) = (None, false, 0, false);
     let zeros = vec![0; 1 << 16];
@@ -79,13 +114,13 @@ fn from_archive(archive: &Path, typed: &Path, reporter: &Reporter) -> Done {
             Item::File(_) | Item::Link(_) if found => break,
             Item::File(entry) => {
                 let path = entry.path.as_bytes();
-                wanted = match &stream {
-                    _ if path == bytes => Some(StreamKey::default()),
+                wanted = match stream {
+                    _ if path == *bytes => Some(StreamKey::default()),
                     Some((file, stream)) if path == *file => Some(StreamKey::of(Some(stream))),
                     _ => None,
                 };
             }
-            Item::Link(link) if link.path.as_bytes() == bytes => {
+            Item::Link(link) if link.path.as_bytes() == *bytes => {
                 let target = String::from_utf8_lossy(link.target.as_bytes()).into_owned();
                 return Err(Failure::Usage(format!(
                     "{} is another name of {target}: ask for that",
@@ -116,13 +151,10 @@ fn from_archive(archive: &Path, typed: &Path, reporter: &Reporter) -> Done {
             _ => {}
         }
     }
-    if !found {
-        let why =
-            "there is no such file or stream in the archive; `ntbak list --streams` shows what there is";
-        return Err(ntbak::Error::new(Win32Error::FILE_NOT_FOUND, why).at_path(typed).into());
+    if found {
+        output.finish()?;
     }
-    output.finish()?;
-    Ok(None)
+    Ok(found)
 }
 
 /// Writes what a hole reads as.

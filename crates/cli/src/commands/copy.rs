@@ -54,7 +54,8 @@ pub(crate) fn run(
         return Ok(Some(format!("{} would be copied to {}", source.display(), target.display())));
     }
     let to = place::stage(&target, is_directory)?;
-    ntbak::copy(opened.source(), to, &report).map_err(|error| error.at_path(&target))?;
+    let copied = ntbak::copy_without(opened.source(), to, what.without, &report);
+    copied.map_err(|error| error.at_path(&target))?;
     Ok(Some(format!("{} copied to {}", source.display(), target.display())))
 }
 
@@ -73,7 +74,7 @@ fn tree(source: &Path, target: &Path, what: &What, options: VolumeOptions, repor
 }
 
 fn into(tree: &mut dyn Tree, source: &Path, target: &Path, what: &What, reporter: &Reporter) -> Done {
-    let select = what.selection.select(&[])?;
+    let select = what.selection.select(&[])?.without(what.without);
     let counts = restore::into(tree, target, what, &select, reporter)?;
     let done = if what.dry_run { "would be copied" } else { "copied" };
     Ok(Some(format!("{} {done} to {}: {}", source.display(), target.display(), many::summary(&counts))))

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use ntbak::VolumeOptions;
+use ntbak::backup::Parts;
 
 use crate::compare::{compare, describe};
 use crate::failure::{Failure, complain};
@@ -17,10 +18,11 @@ pub(crate) fn run(
     b: &Path,
     json: bool,
     selection: &Selection,
+    without: Parts,
     options: VolumeOptions,
     reporter: Reporter,
 ) -> Result<ExitCode, Failure> {
-    let select = selection.select(&[])?;
+    let select = selection.select(&[])?.without(without);
     let (mut many_a, mut many_b) = (Many::open(a, options)?, Many::open(b, options)?);
     let one = describe(&mut many_a, &select, &reporter)?;
     let other = describe(&mut many_b, &select, &reporter)?;

@@ -32,7 +32,8 @@ pub(crate) fn run(
     reporter: &Reporter,
 ) -> Done {
     let select = selection.select(paths)?;
-    let mut many = Many::open(location, options)?;
+    let open = if form.hash { Many::open } else { Many::open_parts };
+    let mut many = open(location, options)?;
     let mut output = std::io::BufWriter::new(Output::open(None)?);
     let write = |line: String| std::io::Write::write_all(&mut output, line.as_bytes());
     let mut failed = None;

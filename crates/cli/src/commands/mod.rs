@@ -56,16 +56,19 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
         Command::Stream(StreamCommand::Extract { file, what, output }) => {
             stream_extract::run(file.as_deref(), &what, output.as_deref())
         }
-        Command::Backup { sources, output, zstd, selection, reading, dry_run } => {
-            let what = backup::What { selection, options: reading.options(), dry_run };
-            backup::run(&sources, &output, zstd, &what, report)
+        Command::Backup { sources, output, zstd, selection, streams, reading, dry_run, jobs } => {
+            let (without, options, jobs) = (streams.left_out(), reading.options(), jobs.number());
+            let what = backup::What { selection, without, options, zstd, jobs, dry_run };
+            backup::run(&sources, &output, &what, report)
         }
-        Command::Restore { archive, target, paths, overwrite, selection, dry_run } => {
-            let what = restore::What { paths, selection, overwrite: overwrite.into(), dry_run };
+        Command::Restore { archive, target, paths, overwrite, selection, streams, dry_run, jobs } => {
+            let (overwrite, jobs, without) = (overwrite.into(), jobs.number(), streams.left_out());
+            let what = restore::What { paths, selection, without, overwrite, dry_run, jobs };
             restore::run(&archive, &target, &what, report)
         }
-        Command::Copy { source, target, overwrite, selection, reading, dry_run } => {
-            let what = restore::What { paths: vec![], selection, overwrite: overwrite.into(), dry_run };
+        Command::Copy { source, target, overwrite, selection, streams, reading, dry_run, jobs } => {
+            let (overwrite, jobs, without) = (overwrite.into(), jobs.number(), streams.left_out());
+            let what = restore::What { paths: vec![], selection, without, overwrite, dry_run, jobs };
             copy::run(&source, &target, &what, reading.options(), report)
         }
         Command::List { location, paths, streams, hash, json, selection, reading } => {
@@ -75,8 +78,9 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
         Command::Verify { archive, against, json, reading } => {
             return verify::run(&archive, against.as_deref(), json, reading.options(), reporter);
         }
-        Command::Diff { a, b, json, selection, reading } => {
-            return diff::run(&a, &b, json, &selection, reading.options(), reporter);
+        Command::Diff { a, b, json, selection, streams, reading } => {
+            let (without, options) = (streams.left_out(), reading.options());
+            return diff::run(&a, &b, json, &selection, without, options, reporter);
         }
         Command::Cat { location, path: None, reading } => cat::run(&location, reading.options(), report),
         Command::Cat { location, path: Some(path), reading } => {

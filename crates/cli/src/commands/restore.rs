@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ntbak::backup::Parts;
 use ntbak::place::Place;
 use ntbak::tree::{Counts, Select, Tree, transfer};
 use ntbak::tree_sink::{HostSink, HostSinkOptions, Overwrite, Rehearsal};
@@ -9,7 +10,7 @@ use ntbak::{Loss, LossKind, Report};
 
 use crate::commands::Done;
 use crate::failure::Failure;
-use crate::many;
+use crate::many::{self, Many};
 use crate::report::Reporter;
 use crate::selection::Selection;
 
@@ -17,14 +18,20 @@ use crate::selection::Selection;
 pub(crate) struct What {
     pub(crate) paths: Vec<PathBuf>,
     pub(crate) selection: Selection,
+    /// Parts of each file that are left out.
+    pub(crate) without: Parts,
     pub(crate) overwrite: Overwrite,
     pub(crate) dry_run: bool,
+    /// Threads that work at the same time.
+    pub(crate) jobs: usize,
 }
 
 pub(crate) fn run(archive: &Path, target: &Path, what: &What, reporter: &Reporter) -> Done {
-    let select = what.selection.select(&what.paths)?;
-    let mut tree = many::archive(archive)?;
-    let counts = into(&mut tree, target, what, &select, reporter)?;
+    let select = what.selection.select(&what.paths)?.without(what.without);
+    let counts = match what.paths.is_empty() {
+        true => into(&mut many::archive(archive)?, target, what, &select, reporter)?,
+        false => into(Many::archive_parts(archive)?.tree(), target, what, &select, reporter)?,
+    };
     if !what.paths.is_empty() && counts == Counts::default() {
         let paths: Vec<_> = what.paths.iter().map(|path| path.display().to_string()).collect();
         let why = format!("nothing of this name is in the archive: {}", paths.join(", "));
@@ -47,6 +54,7 @@ pub(crate) fn into(
         let mut sink = Rehearsal::new(Some(Place::of(there)?));
         return Ok(transfer(tree, &mut sink, select, reporter)?);
     }
-    let mut sink = HostSink::open(target, HostSinkOptions { overwrite: what.overwrite })?;
+    let options = HostSinkOptions { overwrite: what.overwrite, threads: what.jobs.saturating_sub(1) };
+    let mut sink = HostSink::open(target, options)?;
     Ok(transfer(tree, &mut sink, select, reporter)?)
 }

@@ -91,8 +91,11 @@ fn write(path: &Path, content: impl AsRef<[u8]>) {
     fs::write(path, content).unwrap();
 }
 
-fn object_id(number: u8) -> Vec<u8> {
-    Chance::new(1000 + u64::from(number)).bytes(64)
+/// An id for the file at `path`: no two of a volume may have the same, and there may be many directories.
+fn object_id(number: u8, path: &Path) -> Vec<u8> {
+    let directory = path.parent().and_then(Path::file_name).unwrap_or_default().as_bytes();
+    let directory = directory.iter().fold(0, |sum: u64, byte| sum * 131 % 1_000_003 + u64::from(*byte));
+    Chance::new(1000 * directory + u64::from(number)).bytes(64)
 }
 
 fn three_eas() -> Vec<u8> {
@@ -161,7 +164,7 @@ fn plain() -> Vec<Item> {
         }),
         Item::new("object-id", |path| {
             write(path, "x");
-            set(path, OBJECT_ID, &object_id(1));
+            set(path, OBJECT_ID, &object_id(1, path));
         }),
         Item::new("hidden-system", |path| write(path, [7; 100])).attributes(0x6),
         Item::new("read-only", |path| write(path, [8; 100])).attributes(0x1),
@@ -173,7 +176,7 @@ fn plain() -> Vec<Item> {
             write(&stream(path, "two"), Chance::new(4).bytes(9000));
             set(path, ACL, &strict_descriptor());
             set(path, EA, &three_eas());
-            set(path, OBJECT_ID, &object_id(2));
+            set(path, OBJECT_ID, &object_id(2, path));
         })
         .short("EVERYT~1")
         .attributes(0x23),
@@ -216,7 +219,7 @@ fn directories() -> Vec<Item> {
             write(&stream(path, "s"), "1");
             set(path, ACL, &strict_descriptor());
             set(path, EA, &three_eas());
-            set(path, OBJECT_ID, &object_id(3));
+            set(path, OBJECT_ID, &object_id(3, path));
         })
         .short("DIRECT~1")
         .attributes(0x2007),
@@ -258,7 +261,7 @@ fn reparse_points() -> Vec<Item> {
             write(path, "");
             set(path, ACL, &strict_descriptor());
             set(path, EA, &three_eas());
-            set(path, OBJECT_ID, &object_id(4));
+            set(path, OBJECT_ID, &object_id(4, path));
             set(path, REPARSE, &make::third_party(&[0x22; 5000]));
         })
         .short("REPAR~1")

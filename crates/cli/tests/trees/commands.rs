@@ -142,6 +142,74 @@ fn parts_of_an_archive_are_listed_and_shown_and_restored() {
     ntbak(args!["backup", &from, &from, "-o", &archive]).expect(2);
 }
 
+/// Of a file of Windows only some parts; and as many threads as are asked for.
+#[test]
+fn parts_of_files_are_left_out_as_asked() {
+    let dir = TempDir::new().unwrap();
+    let (from, archive) = (dir.path().join("from"), dir.path().join("a.tar.zst"));
+    fill(&from);
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/sample.bkup");
+    ntbak_from(&sample, args!["stream", "write", &from.join("report.txt")]).expect(0);
+    let all = ["data", "ads", "security", "ea", "reparse", "objectid"];
+    let listed = |place: &Path| -> serde_json::Value {
+        let line = ntbak(args!["list", "--json", place, "report.txt"]).expect(0).stdout;
+        // Of an archive the directory that it is in is listed, too.
+        let mut lines =
+            line.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap());
+        lines.find(|file: &serde_json::Value| file["path"] == "report.txt").unwrap()
+    };
+    let whole = listed(&from);
+    for kind in all.into_iter().chain(["data,ads"]) {
+        for jobs in ["1", "3"] {
+            ntbak(args!["backup", &from, "-o", &archive, "--streams", kind, "-j", jobs]).expect(0);
+            ntbak(args!["verify", &archive]).expect(0);
+        }
+        let found = listed(&archive);
+        assert_eq!(found.get("sddl"), whole.get("sddl").filter(|_| kind == "security"), "{kind}");
+        assert_eq!(found.get("ea"), whole.get("ea").filter(|_| kind == "ea"), "{kind}");
+        assert_eq!(found.get("object_id"), whole.get("object_id").filter(|_| kind == "objectid"), "{kind}");
+        let named = |file: &serde_json::Value, named: bool| -> Vec<serde_json::Value> {
+            let streams = file["streams"].as_array().unwrap().iter();
+            streams.filter(|stream| (stream["name"] != "") == named).cloned().collect()
+        };
+        let ads = if kind.contains("ads") { named(&whole, true) } else { Vec::new() };
+        assert_eq!(named(&found, true).len(), ads.len(), "{kind}");
+        // A tar archive has no file without content.
+        let size = if kind.contains("data") { whole["streams"][0]["size"].clone() } else { 0.into() };
+        assert_eq!(named(&found, false)[0]["size"], size, "{kind}: {found}");
+        // Out of a whole archive the same parts are restored, and copied without one.
+        let (restored, copied) =
+            (dir.path().join(format!("restored-{kind}")), dir.path().join(format!("copied-{kind}")));
+        ntbak(args!["backup", &from, "-o", &archive]).expect(0);
+        ntbak(args!["restore", &archive, &restored, "--streams", kind, "-j", "4"]).expect(0);
+        ntbak(args!["copy", &from, &copied, "--streams", kind]).expect(0);
+        ntbak(args!["diff", &restored, &copied]).expect(0);
+        ntbak(args!["diff", &from, &copied, "--streams", kind]).expect(0);
+    }
+    ntbak(args!["backup", &from, "-o", &archive, "--streams", "nothing"]).expect(2);
+    ntbak(args!["backup", &from, "-o", &archive, "-j", "0"]).expect(2);
+}
+
+/// What was never a file of Windows gets nothing beside it that only Windows' files have.
+#[test]
+fn files_of_linux_get_no_side_files() {
+    let dir = TempDir::new().unwrap();
+    let (from, to, archive) = (dir.path().join("from"), dir.path().join("to"), dir.path().join("a.tar"));
+    fs::create_dir_all(from.join("a/b")).unwrap();
+    fs::write(from.join("a/b/file"), "text").unwrap();
+    fs::hard_link(from.join("a/b/file"), from.join("name")).unwrap();
+    if rustix::fs::setxattr(&from, "user.probe", b"1", rustix::fs::XattrFlags::empty()).is_err() {
+        assert!(std::env::var_os("NTBAK_REQUIRE_ALL").is_none(), "there are no attributes here");
+        eprintln!("skipped: the file system has no attributes");
+        return;
+    }
+    ntbak(args!["backup", &from, "-o", &archive]).expect(0);
+    ntbak(args!["restore", &archive, &to]).expect(0).lost_only(&[]);
+    ntbak(args!["diff", &from, &to]).expect(0);
+    let found = output("find", [to.to_str().unwrap(), "-name", ".ntbak-side"]);
+    assert_eq!(String::from_utf8(found).unwrap(), "");
+}
+
 #[test]
 fn differences_are_told() {
     let dir = TempDir::new().unwrap();

@@ -35,7 +35,7 @@ fn a_restore_that_is_killed_leaves_no_half_file_and_can_be_run_again() {
     ntbak(args!["backup", &from, "-o", &archive]).expect(0);
     let mut chance = Chance::new(11);
     let mut killed = 0;
-    for _ in 0..12 {
+    for _ in 0..50 {
         let mut child =
             command().args(args!["restore", &archive, &to, "-q"]).stdin(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(chance.number() % 400));

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use ntbak_wire::FileAttributes;
 use ntbak_wire::record::{FileInfo, SmallKind, StreamFlags, StreamHead};
@@ -14,6 +15,7 @@ use rustix::fs::{OFlags, Stat};
 
 use crate::error::{Error, Result};
 use crate::host::escape;
+use crate::host::linux::LinuxKind;
 use crate::host::node::{Node, Spot};
 use crate::host::samba::{AttributeStream, Dialect};
 use crate::host::side::{SideFile, SideStream, file_name};
@@ -53,13 +55,13 @@ pub(crate) enum NamedStream<'a> {
 }
 
 /// Where the side file of a node is: the directory whose side files are meant, its name there, and its owner's name.
-pub(crate) fn side_home(node: &Node, spot: &Spot) -> Result<(OwnedFd, OsString, OsString)> {
+pub(crate) fn side_home(node: &Node, spot: &Spot) -> Result<(Arc<OwnedFd>, OsString, OsString)> {
     if node.is_directory() {
         let dir = node.open_content(OFlags::RDONLY | OFlags::DIRECTORY);
         let dir = dir.map_err(|error| Error::io("opening the directory", error))?;
-        return Ok((dir, side::SELF.into(), side::SELF.into()));
+        return Ok((Arc::new(dir), side::SELF.into(), side::SELF.into()));
     }
-    Ok((spot.try_clone()?.dir, file_name(&spot.name), spot.name.clone()))
+    Ok((Arc::clone(&spot.dir), file_name(&spot.name), spot.name.clone()))
 }
 
 impl Beside {
@@ -70,8 +72,14 @@ impl Beside {
     }
 
     /// What there is beside the side file.
-    pub(crate) fn read(side: Option<SideFile>, node: &Node, spot: &Spot, stat: &Stat) -> Result<Self> {
-        let mut samba = Dialect::read(node)?;
+    pub(crate) fn read(
+        side: Option<SideFile>,
+        node: &Node,
+        spot: &Spot,
+        stat: &Stat,
+        kind: Option<LinuxKind>,
+    ) -> Result<Self> {
+        let mut samba = Dialect::read(node, kind)?;
         let (side, odd_side) = Self::bind(side, samba.mark, node, spot, stat)?;
         if let (false, Some(side)) = (samba.eas.is_empty(), &side)
             && let Some(told) = side.small(SmallKind::Ea)?
@@ -239,6 +247,9 @@ impl Beside {
     /// Mode, user and group: those that it was to have, while it has those that it got.
     pub(crate) fn linux_owner(&self, stat: &Stat) -> LinuxOwner {
         let now = LinuxOwner { mode: stat.st_mode & 0o7777, user: stat.st_uid, group: stat.st_gid };
+        if self.side.is_none() {
+            return now;
+        }
         // Who may write the side file must not say that a file is root's.
         let me = [0, rustix::process::geteuid().as_raw()];
         let believed =

@@ -1,6 +1,7 @@
 //! Writing the content of one data stream through a descriptor.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use ntbak_wire::record::{Extents, StreamFlags, StreamHead};
 use rustix::io::Errno;
@@ -11,7 +12,7 @@ use crate::host::holes;
 /// Writes one stream. Holes are what is never written; a stream that replaces another begins anew, whatever was there.
 #[derive(Debug)]
 pub(crate) struct ContentWriter {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     /// Content comes without gaps, over what may be there already.
     dense: bool,
     amend: bool,
@@ -40,7 +41,7 @@ pub(crate) static ZEROS: [u8; 65_536] = [0; 65_536];
 
 impl ContentWriter {
     /// Begins the stream `head` in `fd`, whatever that has.
-    pub(crate) fn open(fd: OwnedFd, head: &StreamHead) -> Result<Self> {
+    pub(crate) fn open(fd: Arc<OwnedFd>, head: &StreamHead) -> Result<Self> {
         let stat = rustix::fs::fstat(&fd).map_err(|error| Error::io("looking at the stream", error))?;
         let mut len = u64::try_from(stat.st_size).unwrap_or(0);
         let dense = head.extents == Extents::All && !head.amend;

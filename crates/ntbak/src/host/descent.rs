@@ -4,7 +4,8 @@
 //! and counts only where it leads to the directory from which the step was made; else the way is gone down once more.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use ntbak_wire::Win32Error;
 use rustix::fs::{Dir, Mode, OFlags};
@@ -21,7 +22,7 @@ pub(crate) type Identity = (u64, u64);
 /// The directory at the end of the way, and those above it with what belongs to each.
 #[derive(Debug)]
 pub(crate) struct Descent<T> {
-    root: OwnedFd,
+    root: Arc<OwnedFd>,
     levels: Vec<Level<T>>,
 }
 
@@ -29,7 +30,7 @@ pub(crate) struct Descent<T> {
 struct Level<T> {
     name: OsString,
     identity: Identity,
-    fd: Option<OwnedFd>,
+    fd: Option<Arc<OwnedFd>>,
     data: T,
 }
 
@@ -52,7 +53,7 @@ pub(crate) fn entries(dir: impl AsFd) -> rustix::io::Result<Dir> {
 }
 
 impl<T> Descent<T> {
-    pub(crate) fn new(root: OwnedFd) -> Self {
+    pub(crate) fn new(root: Arc<OwnedFd>) -> Self {
         Self { root, levels: Vec::new() }
     }
 
@@ -62,8 +63,13 @@ impl<T> Descent<T> {
     }
 
     /// The directory at the end.
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.levels.last().and_then(|level| level.fd.as_ref()).unwrap_or(&self.root).as_fd()
+    pub(crate) fn fd(&self) -> &Arc<OwnedFd> {
+        self.levels.last().and_then(|level| level.fd.as_ref()).unwrap_or(&self.root)
+    }
+
+    /// Which it is; `None` at the root.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        self.levels.last().map(|level| level.identity)
     }
 
     /// What belongs to it; `None` at the root.
@@ -82,14 +88,14 @@ impl<T> Descent<T> {
     }
 
     /// Opens the directory of this level, counted from the root, in `above`, that of the level before it.
-    pub(crate) fn step(&self, at: usize, above: Option<&OwnedFd>) -> rustix::io::Result<OwnedFd> {
+    pub(crate) fn step(&self, at: usize, above: Option<&Arc<OwnedFd>>) -> rustix::io::Result<OwnedFd> {
         let level = self.levels.get(at).ok_or(Errno::NOENT)?;
         let fd = open_directory(above.unwrap_or(&self.root), &level.name)?;
         if identity(&fd)? == level.identity { Ok(fd) } else { Err(Errno::STALE) }
     }
 
     /// Goes into a directory that was [opened](open_directory) in the one at the end.
-    pub(crate) fn enter(&mut self, name: &OsStr, fd: OwnedFd, data: T) -> rustix::io::Result<()> {
+    pub(crate) fn enter(&mut self, name: &OsStr, fd: Arc<OwnedFd>, data: T) -> rustix::io::Result<()> {
         let identity = identity(&fd)?;
         self.levels.push(Level { name: name.to_owned(), identity, fd: Some(fd), data });
         if let Some(above) = self.levels.len().checked_sub(HELD + 1)
@@ -112,7 +118,7 @@ impl<T> Descent<T> {
             let above = left.fd.as_ref().and_then(|fd| open_directory(fd, "..".as_ref()).ok());
             let above = above.filter(|fd| identity(fd) == Ok(level.identity));
             let fd = match above {
-                Some(fd) => fd,
+                Some(fd) => Arc::new(fd),
                 None => self.go_down()?,
             };
             if let Some(level) = self.levels.last_mut() {
@@ -123,11 +129,11 @@ impl<T> Descent<T> {
     }
 
     /// Opens the directory at the end from the root on.
-    fn go_down(&self) -> Result<OwnedFd> {
+    fn go_down(&self) -> Result<Arc<OwnedFd>> {
         let fault = |error| Error::io("going back to a directory", error);
-        let mut fd = self.root.try_clone().map_err(|error| Error::io("going back to a directory", error))?;
+        let mut fd = Arc::clone(&self.root);
         for level in &self.levels {
-            fd = open_directory(&fd, &level.name).map_err(fault)?;
+            fd = Arc::new(open_directory(&fd, &level.name).map_err(fault)?);
             if identity(&fd).map_err(fault)? != level.identity {
                 let why = "the directory was moved away meanwhile, and another one has its name";
                 return Err(Error::new(Win32Error::PATH_NOT_FOUND, why));

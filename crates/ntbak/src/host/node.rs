@@ -4,22 +4,33 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use ntbak_wire::{FileTime, side};
+use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, StatxFlags, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::host::linux::LinuxKind;
 
 /// The largest extended attribute that the kernel passes on.
 pub(crate) const MAX_XATTR: usize = 65_536;
 
-/// One file, directory or link, held by an `O_PATH` descriptor that follows no link.
+/// One file, directory or link, held by a descriptor that was opened without following a link.
 #[derive(Debug)]
 pub(crate) struct Node {
-    fd: OwnedFd,
-    /// `/proc/self/fd/N`, by which the kernel reaches the node itself: descriptors of this kind have no `fgetxattr`.
-    proc: PathBuf,
+    fd: Arc<OwnedFd>,
+    reach: Reach,
+}
+
+/// How the kernel reaches a node.
+#[derive(Debug)]
+enum Reach {
+    /// By `/proc/self/fd/N`: an `O_PATH` descriptor has no `fgetxattr`.
+    Proc(PathBuf),
+    /// By its descriptor, which is open for its content.
+    Open,
 }
 
 impl Node {
@@ -27,6 +38,30 @@ impl Node {
     pub(crate) fn open(dir: impl AsFd, name: &OsStr) -> rustix::io::Result<Self> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::openat(dir, name, flags, Mode::empty()).map(Self::from)
+    }
+
+    /// The file with this name in a directory, for reading. Only where it was a regular one a moment ago: what else is
+    /// opened so may act on it.
+    pub(crate) fn open_file(dir: impl AsFd, name: &OsStr) -> rustix::io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(dir, name, flags, Mode::empty())?;
+        Ok(Self { fd: Arc::new(fd), reach: Reach::Open })
+    }
+
+    /// The file of a descriptor that is open for its content.
+    pub(crate) fn of_open(fd: Arc<OwnedFd>) -> Self {
+        Self { fd, reach: Reach::Open }
+    }
+
+    /// The file of an `O_PATH` descriptor.
+    pub(crate) fn of_path(fd: Arc<OwnedFd>) -> Self {
+        let proc = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+        Self { fd, reach: Reach::Proc(proc) }
+    }
+
+    /// Its descriptor, when it is open for its content.
+    pub(crate) fn content(&self) -> Option<BorrowedFd<'_>> {
+        matches!(self.reach, Reach::Open).then(|| self.fd.as_fd())
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -50,18 +85,29 @@ impl Node {
 
     /// Opens the content of this very node.
     pub(crate) fn open_content(&self, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        rustix::fs::open(&self.proc, flags | OFlags::CLOEXEC, Mode::empty())
+        let flags = flags | OFlags::CLOEXEC;
+        match &self.reach {
+            Reach::Proc(proc) => rustix::fs::open(proc, flags, Mode::empty()),
+            Reach::Open => {
+                let proc = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+                rustix::fs::open(proc, flags, Mode::empty())
+            }
+        }
     }
 
     /// An extended attribute; `None` when there is none of that name.
     pub(crate) fn xattr(&self, name: impl AsRef<OsStr>) -> rustix::io::Result<Option<Vec<u8>>> {
-        // One buffer that is always large enough: ntfs-3g answers EIO, or a size alone, where it is not.
-        let mut value = vec![0; MAX_XATTR];
         #[cfg(test)]
         let name = fault::place(name.as_ref());
-        match rustix::fs::getxattr(&self.proc, name.as_ref() as &OsStr, &mut value[..]) {
-            Ok(len) => {
-                value.truncate(len);
+        let name: &OsStr = name.as_ref();
+        // One buffer that is always large enough: ntfs-3g answers EIO, or a size alone, where it is not.
+        let mut value = Vec::with_capacity(MAX_XATTR);
+        let got = match &self.reach {
+            Reach::Proc(proc) => rustix::fs::getxattr(proc, name, spare_capacity(&mut value)),
+            Reach::Open => rustix::fs::fgetxattr(&self.fd, name, spare_capacity(&mut value)),
+        };
+        match got {
+            Ok(_) => {
                 value.shrink_to_fit();
                 Ok(Some(value))
             }
@@ -76,7 +122,11 @@ impl Node {
             fault::strike()?;
             fault::place(name.as_ref())
         };
-        rustix::fs::setxattr(&self.proc, name.as_ref() as &OsStr, value, XattrFlags::empty())
+        let name: &OsStr = name.as_ref();
+        match &self.reach {
+            Reach::Proc(proc) => rustix::fs::setxattr(proc, name, value, XattrFlags::empty()),
+            Reach::Open => rustix::fs::fsetxattr(&self.fd, name, value, XattrFlags::empty()),
+        }
     }
 
     pub(crate) fn remove_xattr(&self, name: impl AsRef<OsStr>) -> rustix::io::Result<()> {
@@ -85,15 +135,26 @@ impl Node {
             fault::strike()?;
             fault::place(name.as_ref())
         };
-        rustix::fs::removexattr(&self.proc, name.as_ref() as &OsStr)
+        let name: &OsStr = name.as_ref();
+        match &self.reach {
+            Reach::Proc(proc) => rustix::fs::removexattr(proc, name),
+            Reach::Open => rustix::fs::fremovexattr(&self.fd, name),
+        }
     }
 
     pub(crate) fn set_times(&self, times: &Timestamps) -> rustix::io::Result<()> {
-        rustix::fs::utimensat(CWD, &self.proc, times, AtFlags::empty())
+        match &self.reach {
+            Reach::Proc(proc) => rustix::fs::utimensat(CWD, proc, times, AtFlags::empty()),
+            Reach::Open => rustix::fs::futimens(&self.fd, times),
+        }
     }
 
     pub(crate) fn set_mode(&self, mode: u32) -> rustix::io::Result<()> {
-        rustix::fs::chmod(&self.proc, Mode::from_raw_mode(mode))
+        let mode = Mode::from_raw_mode(mode);
+        match &self.reach {
+            Reach::Proc(proc) => rustix::fs::chmod(proc, mode),
+            Reach::Open => rustix::fs::fchmod(&self.fd, mode),
+        }
     }
 
     /// Gives it to a user and a group; `None` leaves the user.
@@ -105,9 +166,11 @@ impl Node {
     /// The names of its extended attributes, as far as the file system lists them.
     pub(crate) fn xattr_names(&self) -> rustix::io::Result<Vec<OsString>> {
         use std::os::unix::ffi::OsStringExt;
-        let mut names = vec![0; MAX_XATTR];
-        let len = rustix::fs::listxattr(&self.proc, &mut names[..])?;
-        names.truncate(len);
+        let mut names: Vec<u8> = Vec::with_capacity(MAX_XATTR);
+        match &self.reach {
+            Reach::Proc(proc) => rustix::fs::listxattr(proc, spare_capacity(&mut names))?,
+            Reach::Open => rustix::fs::flistxattr(&self.fd, spare_capacity(&mut names))?,
+        };
         let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         let names = names.map(|name| OsString::from_vec(name.to_vec())).collect();
         #[cfg(test)]
@@ -123,15 +186,14 @@ impl Node {
 
 impl From<OwnedFd> for Node {
     fn from(fd: OwnedFd) -> Self {
-        let proc = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
-        Self { fd, proc }
+        Self::of_path(Arc::new(fd))
     }
 }
 
 /// A name in an open directory: the place of a file that is there, or is going to be.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Spot {
-    pub(crate) dir: OwnedFd,
+    pub(crate) dir: Arc<OwnedFd>,
     pub(crate) name: OsString,
     /// As the user wrote it, for messages.
     pub(crate) path: PathBuf,
@@ -149,7 +211,7 @@ impl Spot {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::openat(CWD, parent, flags, Mode::empty())
             .map_err(|error| Error::io("opening the directory", error).at_path(parent))?;
-        Ok(Self { dir, name, path: path.to_owned() })
+        Ok(Self { dir: Arc::new(dir), name, path: path.to_owned() })
     }
 
     /// Whether its directory is one of side files, by whatever path it was reached.
@@ -159,15 +221,20 @@ impl Spot {
         real.map_or_else(|_| below(&self.path), |real| below(&real))
     }
 
-    pub(crate) fn try_clone(&self) -> Result<Self> {
-        let dir = self.dir.try_clone();
-        let dir = dir.map_err(|error| Error::io("opening the directory", error).at_path(&self.path))?;
-        Ok(Self { dir, name: self.name.clone(), path: self.path.clone() })
-    }
-
     pub(crate) fn node(&self) -> Result<Node> {
         Node::open(&self.dir, &self.name).map_err(|error| Error::io("opening", error).at_path(&self.path))
     }
+}
+
+/// What a walk through a directory has found out already, and need not be asked for each file in it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Known {
+    /// The file system.
+    pub(crate) kind: Option<LinuxKind>,
+    /// The directory has no directory of side files.
+    pub(crate) no_side: bool,
+    /// The directory gives new files no ACL.
+    pub(crate) no_acl: bool,
 }
 
 /// What [`read_at`] is for bytes in memory.
@@ -202,8 +269,7 @@ pub(crate) mod fault {
 
     use rustix::io::Errno;
 
-    use super::{OsStr, OsString};
-    use crate::host::linux::LinuxKind;
+    use super::{LinuxKind, OsStr, OsString};
 
     thread_local! {
         static PRETENDED: RefCell<Option<LinuxKind>> = const { RefCell::new(None) };

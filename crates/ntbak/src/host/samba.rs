@@ -61,8 +61,9 @@ pub(crate) struct AttributeStream {
 }
 
 impl Dialect {
-    /// Reads what there is; a file system without extended attributes has nothing.
-    pub(crate) fn read(node: &Node) -> Result<Self> {
+    /// Reads what there is; a file system without extended attributes has nothing. `kind` is that of the file system, where
+    /// it is known.
+    pub(crate) fn read(node: &Node, kind: Option<LinuxKind>) -> Result<Self> {
         let mut unreadable = Vec::new();
         let mut names = match node.xattr_names() {
             Ok(names) => names,
@@ -77,7 +78,8 @@ impl Dialect {
         };
         // File systems list them in the order of chance.
         names.sort();
-        let mut dialect = Self { own: LinuxKind::of(node).own(), unreadable, ..Self::default() };
+        let mut dialect =
+            Self { own: kind.unwrap_or_else(|| LinuxKind::of(node)).own(), unreadable, ..Self::default() };
         if let Some(own) = dialect.own {
             dialect.take_own(node, &own, names);
             return Ok(dialect);

@@ -34,7 +34,8 @@ pub(crate) const MAX_NAMES: usize = 32_768;
 #[derive(Debug)]
 pub(crate) struct DialectWriter<'a> {
     node: &'a Node,
-    room: NameRoom,
+    /// For names, once one is asked for.
+    room: Option<NameRoom>,
     /// What the file has had.
     before: &'a Dialect,
     written: BTreeSet<OsString>,
@@ -54,8 +55,7 @@ pub(crate) struct WrittenEas {
 impl<'a> DialectWriter<'a> {
     /// A writer for the file `node`, which has had `before`.
     pub(crate) fn new(node: &'a Node, before: &'a Dialect) -> Self {
-        let room = NameRoom::of(node, MAX_NAMES);
-        Self { node, room, before, written: BTreeSet::new(), stale: BTreeSet::new() }
+        Self { node, room: None, before, written: BTreeSet::new(), stale: BTreeSet::new() }
     }
 
     /// Sets one attribute; whether the file system took it.
@@ -69,7 +69,8 @@ impl<'a> DialectWriter<'a> {
 
     /// Sets one whose name is the user's, of whom there may be very many.
     fn set_named(&mut self, name: &OsStr, value: &[u8]) -> bool {
-        self.room.take(name.as_bytes()) && self.set(name, value)
+        let room = self.room.get_or_insert_with(|| NameRoom::of(self.node, MAX_NAMES));
+        room.take(name.as_bytes()) && self.set(name, value)
     }
 
     /// Whether the file system has facts of Windows itself.

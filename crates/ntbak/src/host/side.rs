@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use ntbak_wire::Win32Error;
 use ntbak_wire::record::{Extent, Extents, SmallKind, StreamFlags, StreamHead};
@@ -86,7 +87,7 @@ pub(crate) fn remove(dir: impl AsFd, name: &OsStr) -> Result<()> {
 /// What becomes of side files when a new file gets its name: that of the old file of this name must not go before.
 #[derive(Debug)]
 pub(crate) struct Settle {
-    pub(crate) dir: OwnedFd,
+    pub(crate) dir: Arc<OwnedFd>,
     /// The name that the new side file has until then: its file finds it by its mark.
     pub(crate) pending: Option<OsString>,
     pub(crate) name: OsString,

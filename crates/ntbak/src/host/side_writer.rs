@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use ntbak_wire::Win32Error;
 use ntbak_wire::record::{Extents, Record, SmallKind, StreamHead};
@@ -23,7 +24,7 @@ const CHUNK: usize = 1 << 18;
 /// A new file in the directory of side files; removed when it is dropped before it was [published](Self::publish).
 #[derive(Debug)]
 pub(crate) struct SideWriter {
-    parent: OwnedFd,
+    parent: Arc<OwnedFd>,
     dir: OwnedFd,
     name: OsString,
     fd: OwnedFd,
@@ -33,7 +34,7 @@ pub(crate) struct SideWriter {
 
 impl SideWriter {
     /// Begins a file in the side directory of `parent`.
-    pub(crate) fn new(parent: &OwnedFd) -> Result<Self> {
+    pub(crate) fn new(parent: &Arc<OwnedFd>) -> Result<Self> {
         let fault = |error| Error::io("making the side file", error);
         let name = temporary_name();
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -49,8 +50,7 @@ impl SideWriter {
             made = make(&dir);
         }
         let fd = made.map_err(fault)?;
-        let parent = parent.try_clone().map_err(|error| Error::io("making the side file", error))?;
-        Ok(Self { parent, dir, name, fd, len: 0, published: false })
+        Ok(Self { parent: Arc::clone(parent), dir, name, fd, len: 0, published: false })
     }
 
     pub(crate) fn len(&self) -> u64 {

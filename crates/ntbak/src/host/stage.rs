@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use ntbak_wire::Win32Error;
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -18,7 +19,7 @@ pub(crate) struct Stage {
     temporary: Option<OsString>,
     directory: bool,
     /// The new file itself, whatever becomes of its name; not on ntfs-3g, where descriptors die.
-    held: Option<OwnedFd>,
+    held: Option<Arc<OwnedFd>>,
 }
 
 impl Stage {
@@ -28,7 +29,9 @@ impl Stage {
             // Never a name that was used before: ntfs-3g remembers the streams of one for a second after its rename.
             let name = temporary_name();
             match make(&spot.dir, &name, directory, mode) {
-                Ok(fd) => return Ok(Self { spot, temporary: Some(name), directory, held: Some(fd) }),
+                Ok(fd) => {
+                    return Ok(Self { spot, temporary: Some(name), directory, held: Some(Arc::new(fd)) });
+                }
                 Err(error) => {
                     // ntfs-3g may have made it before it found no room for the rest; then it even says that it was there.
                     let flags = if directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
@@ -43,9 +46,9 @@ impl Stage {
         Err(Error::io("making the file beside its place", Errno::EXIST).at_path(&spot.path))
     }
 
-    /// Whether the new file is held by a descriptor.
-    pub(crate) fn is_held(&self) -> bool {
-        self.held.is_some()
+    /// The new file, open for reading and writing, when it is held by a descriptor.
+    pub(crate) fn open_file(&self) -> Option<Arc<OwnedFd>> {
+        self.held.clone().filter(|_| !self.directory)
     }
 
     /// The same, known by its name alone: for ntfs-3g, whose descriptors do not survive what is done to the file.
@@ -65,11 +68,12 @@ impl Stage {
 
     /// The file as it is now.
     pub(crate) fn node(&self) -> Result<Node> {
-        let node = match &self.held {
-            Some(held) => rustix::io::fcntl_dupfd_cloexec(held, 0).map(Node::from),
-            None => Node::open(&self.spot.dir, self.name()),
-        };
-        node.map_err(|error| Error::io("opening the new file", error).at_path(&self.spot.path))
+        match &self.held {
+            Some(held) if self.directory => Ok(Node::of_path(Arc::clone(held))),
+            Some(held) => Ok(Node::of_open(Arc::clone(held))),
+            None => Node::open(&self.spot.dir, self.name())
+                .map_err(|error| Error::io("opening the new file", error).at_path(&self.spot.path)),
+        }
     }
 
     /// Puts a hard link to `target` in the place of the new file.
@@ -117,10 +121,18 @@ impl Stage {
             }
         }
         rustix::fs::renameat(&self.spot.dir, temporary, &self.spot.dir, &self.spot.name).map_err(
-            |error| Error::io("giving the finished file its name", error).at_path(&self.spot.path),
+            |error| match error {
+                Errno::ISDIR if !self.directory => {
+                    let why = "a directory is there, and a file cannot take its place";
+                    Error::new(Win32Error::ACCESS_DENIED, why).at_path(&self.spot.path)
+                }
+                error => Error::io("giving the finished file its name", error).at_path(&self.spot.path),
+            },
         )?;
-        // Renaming one hard link of a file over another one does nothing at all, and leaves both.
-        let _ = rustix::fs::unlinkat(&self.spot.dir, temporary, AtFlags::empty());
+        if self.held.is_none() {
+            // Renaming one hard link of a file over another one does nothing at all, and leaves both.
+            let _ = rustix::fs::unlinkat(&self.spot.dir, temporary, AtFlags::empty());
+        }
         self.temporary = None;
         Ok(())
     }
@@ -170,7 +182,7 @@ pub(crate) fn is_temporary(name: &OsStr) -> bool {
 
 /// Puts a hard link to `target` in the place of the file at `spot`, at once.
 pub(crate) fn link_over(spot: &Spot, target: &Spot) -> Result<()> {
-    let mut stage = Stage::new(spot.try_clone()?, false, Mode::RUSR | Mode::WUSR)?;
+    let mut stage = Stage::new(spot.clone(), false, Mode::RUSR | Mode::WUSR)?;
     stage.replace_by_link(target)?;
     stage.publish()
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use ntbak_wire::Name;
 use ntbak_wire::record::{Extent, Extents, Record, StreamFlags, StreamHead};
@@ -48,7 +49,7 @@ pub(crate) struct StreamSpool {
 }
 
 /// Opens the directory beside which the file lies.
-pub(crate) type Home<'a> = &'a dyn Fn() -> Result<OwnedFd>;
+pub(crate) type Home<'a> = &'a dyn Fn() -> Result<Arc<OwnedFd>>;
 
 impl StreamSpool {
     pub(crate) fn begin(&mut self, head: &StreamHead, home: Home<'_>) -> Result<()> {

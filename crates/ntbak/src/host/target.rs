@@ -2,10 +2,10 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 
 use ntbak_wire::Win32Error;
 use ntbak_wire::record::StreamHead;
-use rustix::fs::OFlags;
 
 use crate::error::{Error, Result};
 use crate::host::content::ContentWriter;
@@ -52,11 +52,17 @@ impl Target {
 
     /// Begins the unnamed stream of the file.
     pub(crate) fn begin_content(&self, head: &StreamHead) -> Result<ContentWriter> {
-        let fd = match self {
-            Self::Staged(stage) if stage.is_held() => stage.node()?.open_content(OFlags::RDWR),
-            _ => stage::open_for_writing(&self.spot().dir, self.name()),
+        let held = match self {
+            Self::Staged(stage) => stage.open_file(),
+            Self::InPlace(_) => None,
         };
-        ContentWriter::open(fd.map_err(|error| Error::io("opening the content", error))?, head)
+        let fd = match held {
+            Some(fd) => fd,
+            None => stage::open_for_writing(&self.spot().dir, self.name())
+                .map(Arc::new)
+                .map_err(|error| Error::io("opening the content", error))?,
+        };
+        ContentWriter::open(fd, head)
     }
 
     /// Puts a hard link to `existing` in the place of the file: at once, or when it is published.

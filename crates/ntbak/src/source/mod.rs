@@ -129,94 +129,61 @@ pub trait FileSource: Send + Sync {
     }
 }
 
-impl<S: FileSource + ?Sized> FileSource for &S {
-    fn info(&self) -> Result<FileInfo> {
-        (**self).info()
-    }
+/// What points to a source is one.
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<S: FileSource + ?Sized> FileSource for $pointer {
+            fn info(&self) -> Result<FileInfo> {
+                (**self).info()
+            }
 
-    fn small(&self, kind: SmallKind) -> Result<Option<Cow<'_, [u8]>>> {
-        (**self).small(kind)
-    }
+            fn small(&self, kind: SmallKind) -> Result<Option<Cow<'_, [u8]>>> {
+                (**self).small(kind)
+            }
 
-    fn linux_attribute(&self, index: usize) -> Result<Option<LinuxAttribute<'_>>> {
-        (**self).linux_attribute(index)
-    }
+            fn linux_attribute(&self, index: usize) -> Result<Option<LinuxAttribute<'_>>> {
+                (**self).linux_attribute(index)
+            }
 
-    fn stream(&self, index: usize) -> Result<Option<StreamHead>> {
-        (**self).stream(index)
-    }
+            fn stream(&self, index: usize) -> Result<Option<StreamHead>> {
+                (**self).stream(index)
+            }
 
-    fn next_extent(&self, stream: usize, from: u64) -> Result<Option<Extent>> {
-        (**self).next_extent(stream, from)
-    }
+            fn next_extent(&self, stream: usize, from: u64) -> Result<Option<Extent>> {
+                (**self).next_extent(stream, from)
+            }
 
-    fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        (**self).read_at(stream, offset, buf)
-    }
+            fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
+                (**self).read_at(stream, offset, buf)
+            }
 
-    fn read_piece(&self, stream: usize, offset: u64, most: usize, buffer: &mut Vec<u8>) -> Result<usize> {
-        (**self).read_piece(stream, offset, most, buffer)
-    }
+            fn read_piece(
+                &self,
+                stream: usize,
+                offset: u64,
+                most: usize,
+                buffer: &mut Vec<u8>,
+            ) -> Result<usize> {
+                (**self).read_piece(stream, offset, most, buffer)
+            }
 
-    fn in_memory(&self, stream: usize) -> Option<&[u8]> {
-        (**self).in_memory(stream)
-    }
+            fn in_memory(&self, stream: usize) -> Option<&[u8]> {
+                (**self).in_memory(stream)
+            }
 
-    fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {
-        (**self).encrypted()
-    }
+            fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {
+                (**self).encrypted()
+            }
 
-    fn read_stored(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        (**self).read_stored(stream, offset, buf)
-    }
+            fn read_stored(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
+                (**self).read_stored(stream, offset, buf)
+            }
 
-    fn remarks(&self, about: Facet, report: &FileReport<'_>) -> Result<()> {
-        (**self).remarks(about, report)
-    }
+            fn remarks(&self, about: Facet, report: &FileReport<'_>) -> Result<()> {
+                (**self).remarks(about, report)
+            }
+        }
+    )*};
 }
 
-impl<S: FileSource + ?Sized> FileSource for Box<S> {
-    fn info(&self) -> Result<FileInfo> {
-        (**self).info()
-    }
-
-    fn small(&self, kind: SmallKind) -> Result<Option<Cow<'_, [u8]>>> {
-        (**self).small(kind)
-    }
-
-    fn linux_attribute(&self, index: usize) -> Result<Option<LinuxAttribute<'_>>> {
-        (**self).linux_attribute(index)
-    }
-
-    fn stream(&self, index: usize) -> Result<Option<StreamHead>> {
-        (**self).stream(index)
-    }
-
-    fn next_extent(&self, stream: usize, from: u64) -> Result<Option<Extent>> {
-        (**self).next_extent(stream, from)
-    }
-
-    fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        (**self).read_at(stream, offset, buf)
-    }
-
-    fn read_piece(&self, stream: usize, offset: u64, most: usize, buffer: &mut Vec<u8>) -> Result<usize> {
-        (**self).read_piece(stream, offset, most, buffer)
-    }
-
-    fn in_memory(&self, stream: usize) -> Option<&[u8]> {
-        (**self).in_memory(stream)
-    }
-
-    fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {
-        (**self).encrypted()
-    }
-
-    fn read_stored(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        (**self).read_stored(stream, offset, buf)
-    }
-
-    fn remarks(&self, about: Facet, report: &FileReport<'_>) -> Result<()> {
-        (**self).remarks(about, report)
-    }
-}
+forward!(&S, Box<S>);

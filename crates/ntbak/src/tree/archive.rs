@@ -9,6 +9,7 @@ use ntbak_archive::{ArchiveReader, Item, Limits, OpenSource, Problem, Remark, Su
 use ntbak_wire::record::{FileInfo, Record};
 
 use super::{Content, FileVisit, LinkVisit, Tree, Visit, WalkOptions};
+use crate::backup::Parts;
 use crate::error::{Error, Result};
 use crate::report::{FileReport, LossKind, Report};
 
@@ -96,7 +97,8 @@ impl<R: Read> ArchiveTree<R> {
         options: WalkOptions<'_>,
         visit: &mut dyn FnMut(Visit<'_>) -> Result<()>,
     ) -> Result<()> {
-        let WalkOptions { select, report, .. } = options;
+        let WalkOptions { select, report, backup } = options;
+        self.reader.set_no_content(backup.no_content);
         loop {
             match self.next(report)? {
                 Next::End => return Ok(()),
@@ -112,7 +114,9 @@ impl<R: Read> ArchiveTree<R> {
                         let what = format!("{unknown} records of its header mean nothing to ntbak");
                         FileReport { to: report, path: shown(&path) }.note(None, what);
                     }
-                    let mut content = Rest { reader: &mut self.reader, info: &info, report, failed: None };
+                    let without = backup.without;
+                    let mut content =
+                        Rest { reader: &mut self.reader, info: &info, report, without, failed: None };
                     let (shown, info) = (shown(&path), &info);
                     visit(Visit::File(FileVisit { path: &path, shown, info, content: &mut content }))?;
                     if let Some(error) = content.failed {
@@ -174,6 +178,7 @@ struct Rest<'r, R: Read> {
     reader: &'r mut ArchiveReader<R>,
     info: &'r FileInfo,
     report: &'r dyn Report,
+    without: Parts,
     /// Why the archive cannot be read any further.
     failed: Option<Error>,
 }
@@ -181,6 +186,8 @@ struct Rest<'r, R: Read> {
 impl<R: Read> Content for Rest<'_, R> {
     fn pour(&mut self, put: &mut dyn FnMut(&Record<'_>) -> bool) -> Result<bool> {
         let mut efs_size = 0;
+        // Within a stream that is left out.
+        let mut passing = false;
         loop {
             let item = match self.reader.next() {
                 Ok(item) => item,
@@ -190,6 +197,34 @@ impl<R: Read> Content for Rest<'_, R> {
                     return Err(Error::new(ntbak_wire::Win32Error::INVALID_DATA, why));
                 }
             };
+            match &item {
+                Some(Item::Record(Record::Small(kind, _))) if self.without.contains(Parts::of(*kind)) => {
+                    continue;
+                }
+                Some(Item::Record(Record::Stream(head))) => {
+                    passing = self.without.contains(Parts::of_stream(head));
+                }
+                Some(Item::EfsRaw { .. }) => passing = self.without.contains(Parts::DATA),
+                _ => {}
+            }
+            if passing {
+                let in_stream = matches!(
+                    &item,
+                    Some(
+                        Item::Record(
+                            Record::Stream(_)
+                                | Record::Block(_)
+                                | Record::Bytes { .. }
+                                | Record::EndStream { .. }
+                        ) | Item::EfsRaw { .. }
+                            | Item::EfsBytes { .. }
+                            | Item::EndEfs
+                    )
+                );
+                if in_stream {
+                    continue;
+                }
+            }
             let taken = match item {
                 None => return Ok(true),
                 Some(Item::Record(Record::EndFile)) => return Ok(put(&Record::EndFile)),

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,14 +14,15 @@ use std::sync::Arc;
 use ntbak_wire::record::{FileInfo, SmallKind};
 use ntbak_wire::reparse::ReparseBuffer;
 use ntbak_wire::{FileAttributes, side};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
+use super::listing::{Names, Side, belongs_to_ntbak, list};
 use super::{FileVisit, LinkVisit, Tree, Verdict, Visit, WalkOptions};
 use crate::backup::FileRecords;
 use crate::error::{Error, Result};
-use crate::host::descent::{Descent, Identity, entries, open_directory};
-use crate::host::node::{Spot, read_at};
+use crate::host::descent::{Descent, Identity, open_directory};
+use crate::host::node::{Known, Node, Spot};
 use crate::place::Place;
 use crate::report::{FileReport, LossKind};
 use crate::source::{DirectorySource, FileSource, Ntfs3gSource, modified};
@@ -52,6 +53,8 @@ struct Level {
     verdict: Verdict,
     /// It was shown.
     shown: bool,
+    /// It was listed, and has no directory of side files.
+    no_side: bool,
     /// Directories in it that are still to come, the next one last.
     below: Vec<OsString>,
 }
@@ -130,14 +133,16 @@ impl Walk<'_, '_> {
         let verdict = self.options.select.verdict_on(path, directory);
         if !directory {
             if self.options.select.wants(verdict) {
-                self.file(&place, spot.try_clone()?, path, &Arc::from(parent(path)), &stat)?;
+                let found = Found { spot: spot.clone(), stat, node: None, known: Known::default() };
+                self.file(&place, found, path, &Arc::from(parent(path)))?;
             }
             return Ok(());
         }
         let fd = open_directory(&spot.dir, &spot.name)
             .map_err(|error| Error::io("opening the directory", error).at_path(&spot.path))?;
+        let fd = Arc::new(fd);
         let mut shown = spot.path.clone();
-        let mut descent = Descent::new(fd.try_clone().map_err(|error| Error::io("opening it", error))?);
+        let mut descent = Descent::new(Arc::clone(&fd));
         // The root is a level like the others, one step below itself.
         let level = Level {
             place,
@@ -145,6 +150,7 @@ impl Walk<'_, '_> {
             path: Arc::from(path.as_slice()),
             verdict,
             shown: false,
+            no_side: false,
             below: Vec::new(),
         };
         self.enter(&mut descent, ".".as_ref(), fd, level, &shown)?;
@@ -178,7 +184,8 @@ impl Walk<'_, '_> {
         (place, device, above, verdict): (Place, u64, Arc<[u8]>, Verdict),
         shown: &Path,
     ) -> Result<bool> {
-        let opened = open_directory(descent.fd(), name).and_then(|fd| Ok((rustix::fs::fstat(&fd)?, fd)));
+        let opened =
+            open_directory(descent.fd(), name).and_then(|fd| Ok((rustix::fs::fstat(&fd)?, Arc::new(fd))));
         let (stat, fd) = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -189,7 +196,7 @@ impl Walk<'_, '_> {
         if self.is_avoided(&stat, shown) {
             return Ok(false);
         }
-        let place = if stat.st_dev == device { Ok(place) } else { Place::of_spot(&inside(&fd, shown)?) };
+        let place = if stat.st_dev == device { Ok(place) } else { Place::of_spot(&inside(&fd, shown)) };
         let place = match place {
             Ok(place) => place,
             Err(error) => {
@@ -203,8 +210,15 @@ impl Walk<'_, '_> {
         };
         let path = join(&above, true_name.as_bytes());
         let verdict = self.options.select.verdict(verdict, &path, true);
-        let level =
-            Level { place, device: stat.st_dev, path: path.into(), verdict, shown: false, below: Vec::new() };
+        let level = Level {
+            place,
+            device: stat.st_dev,
+            path: path.into(),
+            verdict,
+            shown: false,
+            no_side: false,
+            below: Vec::new(),
+        };
         self.enter(descent, name, fd, level, shown)
     }
 
@@ -214,7 +228,7 @@ impl Walk<'_, '_> {
         &mut self,
         descent: &mut Descent<Level>,
         name: &OsStr,
-        fd: OwnedFd,
+        fd: Arc<OwnedFd>,
         level: Level,
         shown: &Path,
     ) -> Result<bool> {
@@ -223,8 +237,7 @@ impl Walk<'_, '_> {
         if !wanted && !below {
             return Ok(false);
         }
-        let listing =
-            fd.try_clone().map_err(|error| Error::io("opening the directory", error).at_path(shown))?;
+        let listing = Arc::clone(&fd);
         let at_level = |error| Error::io("entering the directory", error).at_path(shown);
         descent.enter(name, fd, level).map_err(at_level)?;
         if wanted {
@@ -239,6 +252,9 @@ impl Walk<'_, '_> {
                 Names::default()
             }
         };
+        if let Some(level) = descent.data() {
+            level.no_side = !names.has(side::DIRECTORY.as_ref());
+        }
         let mut below = Vec::new();
         let mut path = shown.to_owned();
         for (name, kind) in names.sorted() {
@@ -264,7 +280,8 @@ impl Walk<'_, '_> {
         below: &mut Vec<OsString>,
     ) -> Result<()> {
         let Some(level) = descent.data() else { return Ok(()) };
-        let (place, above, verdict) = (level.place.clone(), level.path.clone(), level.verdict);
+        let (place, above, verdict, no_side) =
+            (level.place.clone(), level.path.clone(), level.verdict, level.no_side);
         if name == side::DIRECTORY && matches!(place, Place::Directory(_)) {
             match belongs_to_ntbak(descent.fd(), name) {
                 Side::Ours(foreign) => {
@@ -285,8 +302,14 @@ impl Walk<'_, '_> {
             below.push(name.to_owned());
             return Ok(());
         }
-        let stat = match look(descent.fd(), name) {
-            Ok(stat) => stat,
+        let path = join(&above, name.as_bytes());
+        let select = self.options.select;
+        let wanted = || select.is_all() || select.wants(select.verdict(verdict, &path, false));
+        if kind == FileType::RegularFile && !wanted() {
+            return Ok(());
+        }
+        let (stat, node) = match self.find(&place, descent.fd(), name, kind) {
+            Ok(found) => found,
             Err(error) => {
                 self.lost(shown, &Error::io("looking at it", error));
                 return Ok(());
@@ -296,18 +319,33 @@ impl Walk<'_, '_> {
             below.push(name.to_owned());
             return Ok(());
         }
-        let path = join(&above, name.as_bytes());
-        let select = self.options.select;
-        if !select.is_all() && !select.wants(select.verdict(verdict, &path, false))
-            || self.is_avoided(&stat, shown)
-        {
+        if kind != FileType::RegularFile && !wanted() || self.is_avoided(&stat, shown) {
             return Ok(());
         }
         self.show_directories(descent, directory)?;
-        let dir = descent.fd().try_clone_to_owned();
-        let dir = dir.map_err(|error| Error::io("opening the directory", error).at_path(directory))?;
-        let spot = Spot { dir, name: name.to_owned(), path: shown.to_owned() };
-        self.file(&place, spot, &path, &above, &stat)
+        let known = Known { no_side, ..known_of(&place) };
+        let spot = Spot { dir: Arc::clone(descent.fd()), name: name.to_owned(), path: shown.to_owned() };
+        self.file(&place, Found { spot, stat, node, known }, &path, &above)
+    }
+
+    /// What has this name in a directory, and the file itself where it could be opened at once.
+    fn find(
+        &self,
+        place: &Place,
+        dir: &Arc<OwnedFd>,
+        name: &OsStr,
+        kind: FileType,
+    ) -> rustix::io::Result<(Stat, Option<Node>)> {
+        if kind == FileType::RegularFile
+            && matches!(place, Place::Directory(_))
+            && let Ok(node) = Node::open_file(dir, name)
+        {
+            let stat = node.stat()?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+                return Ok((stat, Some(node)));
+            }
+        }
+        Ok((look(dir, name)?, None))
     }
 
     /// Shows the directories on the way to here that were not shown yet.
@@ -323,8 +361,8 @@ impl Walk<'_, '_> {
         for at in if first + 1 == depth { first } else { 0 }..depth {
             let path = shown.ancestors().nth(depth - 1 - at).unwrap_or(shown).to_owned();
             let fd = match first + 1 == depth {
-                true => open_directory(descent.fd(), ".".as_ref()),
-                false => descent.step(at, above.as_ref()),
+                true => Ok(Arc::clone(descent.fd())),
+                false => descent.step(at, above.as_ref()).map(Arc::new),
             };
             let fd = match fd {
                 Ok(fd) => fd,
@@ -335,7 +373,9 @@ impl Walk<'_, '_> {
             };
             if let (Some(true), Some(level)) = (due.get(at), descent.all().nth(at)) {
                 let (place, place_in_tree) = (level.place.clone(), level.path.clone());
-                self.show(&place, inside(&fd, &path)?, &place_in_tree)?;
+                let stat = rustix::fs::fstat(&fd).map_err(|error| Error::io("looking at it", error))?;
+                let found = Found { spot: inside(&fd, &path), stat, node: None, known: known_of(&place) };
+                self.show(&place, found, &place_in_tree)?;
             }
             above = Some(fd);
         }
@@ -343,26 +383,21 @@ impl Walk<'_, '_> {
     }
 
     /// Shows a file, or another name of one.
-    fn file(
-        &mut self,
-        place: &Place,
-        spot: Spot,
-        path: &[u8],
-        directory: &Arc<[u8]>,
-        stat: &Stat,
-    ) -> Result<()> {
-        let identity = (stat.st_dev, stat.st_ino);
+    fn file(&mut self, place: &Place, found: Found, path: &[u8], directory: &Arc<[u8]>) -> Result<()> {
+        let stat = &found.stat;
+        let (identity, names) = ((stat.st_dev, stat.st_ino), stat.st_nlink);
         let modified = modified(stat);
-        if stat.st_nlink > 1
+        if names > 1
             && let Some(linked) = self.links.0.get_mut(&identity)
             && linked.modified == modified
         {
             linked.left = linked.left.saturating_sub(1);
             let (target, left) = (join(&linked.directory, &linked.name), linked.left);
-            let source = match open(place, spot.try_clone()?) {
+            let (shown, name) = (found.spot.path.clone(), found.spot.name.clone());
+            let source = match open(place, found) {
                 Ok(source) => source,
                 Err(error) => {
-                    self.lost(&spot.path, &error);
+                    self.lost(&shown, &error);
                     return Ok(());
                 }
             };
@@ -370,14 +405,14 @@ impl Walk<'_, '_> {
                 self.links.0.remove(&identity);
             }
             let info = source.info()?;
-            let path = renamed(path, &info, &spot.name);
-            let (shown, short) = (&*spot.path, info.short_name());
+            let path = renamed(path, &info, &name);
+            let (shown, short) = (&*shown, info.short_name());
             let link = LinkVisit { path: &path, shown, target: &target, short, info: &info };
             return (self.visit)(Visit::Link(link));
         }
-        let shown = self.show(place, spot, path)?;
+        let shown = self.show(place, found, path)?;
         if let Some((links @ 2.., path)) = shown
-            && stat.st_nlink > 1
+            && names > 1
         {
             let name = path.get(directory.len() + usize::from(!directory.is_empty())..).unwrap_or_default();
             let linked =
@@ -388,10 +423,10 @@ impl Walk<'_, '_> {
     }
 
     /// Shows a file or directory; answers how many names it has, and the path under which it was shown.
-    fn show(&mut self, place: &Place, spot: Spot, path: &[u8]) -> Result<Option<(u32, Vec<u8>)>> {
-        let (shown, name) = (spot.path.clone(), spot.name.clone());
+    fn show(&mut self, place: &Place, found: Found, path: &[u8]) -> Result<Option<(u32, Vec<u8>)>> {
+        let (shown, name) = (found.spot.path.clone(), found.spot.name.clone());
         let report = FileReport { to: self.options.report, path: &shown };
-        let source = match open(place, spot) {
+        let source = match open(place, found) {
             Ok(source) => source,
             Err(error) => {
                 self.lost(&shown, &error);
@@ -456,28 +491,50 @@ fn error_at(path: &Path) -> Error {
     Error::new(ntbak_wire::Win32Error::PATH_NOT_FOUND, why).at_path(path)
 }
 
-fn open(place: &Place, spot: Spot) -> Result<Box<dyn FileSource>> {
-    Ok(match place {
-        Place::Ntfs3g(mount) => Box::new(Ntfs3gSource::open(spot, mount)?),
-        Place::Directory(_) => Box::new(DirectorySource::open(&spot)?),
-    })
+/// A file or directory that was met.
+struct Found {
+    spot: Spot,
+    stat: Stat,
+    node: Option<Node>,
+    known: Known,
+}
+
+fn open(place: &Place, Found { spot, stat, node, known }: Found) -> Result<Box<dyn FileSource>> {
+    let node = match (place, node) {
+        (Place::Ntfs3g(mount), _) => return Ok(Box::new(Ntfs3gSource::open(spot, mount)?)),
+        (Place::Directory(_), Some(node)) => {
+            return Ok(Box::new(DirectorySource::open_node(node, &stat, &spot, known)?));
+        }
+        (Place::Directory(_), None) => spot.node()?,
+    };
+    // What has the name by now.
+    let stat = node.stat().map_err(|error| Error::io("looking at it", error).at_path(&spot.path))?;
+    Ok(Box::new(DirectorySource::open_node(node, &stat, &spot, known)?))
+}
+
+/// What a place says of all files in it.
+fn known_of(place: &Place) -> Known {
+    let kind = match place {
+        Place::Directory(linux) => Some(linux.kind),
+        Place::Ntfs3g(_) => None,
+    };
+    Known { kind, ..Known::default() }
 }
 
 /// A directory as seen from within: what is opened is what was looked at.
-fn inside(fd: &OwnedFd, shown: &Path) -> Result<Spot> {
-    let dir = fd.try_clone().map_err(|error| Error::io("opening the directory", error))?;
-    Ok(Spot { dir, name: ".".into(), path: shown.to_owned() })
+fn inside(fd: &Arc<OwnedFd>, shown: &Path) -> Spot {
+    Spot { dir: Arc::clone(fd), name: ".".into(), path: shown.to_owned() }
 }
 
 /// The name that a directory has where it came from, when it has another one here.
-fn true_name_of(fd: &OwnedFd, shown: &Path) -> Option<OsString> {
+fn true_name_of(fd: &Arc<OwnedFd>, shown: &Path) -> Option<OsString> {
     // Only these can have one, and most have not: a look at the side file is dear.
     let marked =
         shown.file_name().is_some_and(|name| name.as_bytes().windows(7).any(|window| window == b"~ntbak-"));
     if !marked {
         return None;
     }
-    let source = DirectorySource::open(&inside(fd, shown).ok()?).ok()?;
+    let source = DirectorySource::open(&inside(fd, shown)).ok()?;
     let name = source.info().ok()?.links.into_iter().next()?.name;
     is_name(&name).then(|| OsString::from_vec(name))
 }
@@ -510,73 +567,9 @@ fn is_directory(stat: &Stat) -> bool {
 }
 
 /// Looks at a name; ntfs-3g may answer EIO to the first look at what has changed its kind.
-fn look(dir: impl std::os::fd::AsFd, name: &OsStr) -> rustix::io::Result<Stat> {
+fn look(dir: impl AsFd, name: &OsStr) -> rustix::io::Result<Stat> {
     match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::IO) => rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW),
         looked => looked,
     }
-}
-
-/// Names, one behind the other: a directory may have millions.
-#[derive(Default)]
-struct Names {
-    bytes: Vec<u8>,
-    entries: Vec<(usize, usize, FileType)>,
-}
-
-impl Names {
-    fn sorted(&self) -> impl Iterator<Item = (&OsStr, FileType)> {
-        self.entries.iter().map(|entry| (OsStr::from_bytes(self.name(entry)), entry.2))
-    }
-
-    fn name(&self, (from, to, _): &(usize, usize, FileType)) -> &[u8] {
-        self.bytes.get(*from..*to).unwrap_or_default()
-    }
-}
-
-fn list(fd: &OwnedFd) -> rustix::io::Result<Names> {
-    let mut names = Names::default();
-    for entry in entries(fd)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if !matches!(name, b"." | b"..") {
-            let from = names.bytes.len();
-            names.bytes.extend_from_slice(name);
-            names.entries.push((from, names.bytes.len(), entry.file_type()));
-        }
-    }
-    let mut entries = std::mem::take(&mut names.entries);
-    entries.sort_unstable_by(|one, other| names.name(one).cmp(names.name(other)));
-    names.entries = entries;
-    Ok(names)
-}
-
-/// Whose a directory called `.ntbak-side` is.
-enum Side {
-    /// Of ntbak; with these files in it that are not.
-    Ours(Vec<OsString>),
-    Users,
-}
-
-/// It is ours with a side file in it, or with nothing.
-fn belongs_to_ntbak(dir: BorrowedFd<'_>, name: &OsStr) -> Side {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(fd) = rustix::fs::openat(dir, name, flags | OFlags::DIRECTORY, Mode::empty()) else {
-        return Side::Users;
-    };
-    let Ok(names) = list(&fd) else { return Side::Ours(Vec::new()) };
-    let (mut ours, mut foreign) = (0, Vec::new());
-    for (name, kind) in names.sorted() {
-        let opened = (kind == FileType::RegularFile)
-            .then(|| rustix::fs::openat(&fd, name, flags, Mode::empty()).ok())
-            .flatten();
-        let mut magic = [0; 8];
-        let read = opened.and_then(|file| read_at(file, 0, &mut magic).ok());
-        if read == Some(8) && magic == side::MAGIC || crate::host::stage::is_temporary(name) {
-            ours += 1;
-        } else {
-            foreign.push(name.to_owned());
-        }
-    }
-    if ours > 0 || foreign.is_empty() { Side::Ours(foreign) } else { Side::Users }
 }

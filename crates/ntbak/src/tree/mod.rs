@@ -21,12 +21,15 @@ use ntbak_wire::{FileAttributes, Name, Win32Error};
 use crate::backup::{BackupOptions, FileRecords, Records};
 use crate::error::{Error, Result};
 use crate::report::{FileReport, Loss, LossKind, Note, Progress, Report};
+use crate::restore::Restore;
 use crate::source::FileSource;
-use crate::tree_sink::{Begun, TreeSink};
+use crate::tree_sink::{Begun, Commit, TreeSink};
 
 mod archive;
 mod decrypted;
 mod host;
+mod line;
+mod listing;
 mod memory;
 mod ntfs;
 mod select;
@@ -39,6 +42,7 @@ pub use memory::MemoryTree;
 pub use ntfs::NtfsTree;
 pub use select::{Pattern, Select, Verdict};
 
+use line::Line;
 use tee::Tee;
 
 /// How a tree is to be shown.
@@ -153,59 +157,99 @@ pub fn transfer(
     report: &dyn Report,
 ) -> Result<Counts> {
     let tee = Tee::new(report);
-    let mut counts = Counts::default();
-    let options = WalkOptions { select, backup: sink.options(), report: &tee };
-    let walked = tree.walk(options, &mut |visit| {
-        if report.cancelled() {
-            return Err(cancelled());
-        }
-        let path = match &visit {
-            Visit::File(file) => file.path.to_vec(),
-            Visit::Link(link) => link.path.to_vec(),
-        };
-        let done = match visit {
-            Visit::File(file) => bring(file, sink, &tee, &mut counts),
-            Visit::Link(link) => bring_link(&link, sink, &tee, &mut counts),
-        };
-        sink.remember(&path, &tee.take())?;
-        report.progress(Progress { files: counts.files + counts.links, bytes: counts.bytes });
-        done
-    });
+    let mut transfer = Transfer { sink, tee: &tee, report, counts: Counts::default(), line: Line::default() };
+    let backup = BackupOptions { without: select.left_out(), ..transfer.sink.options() };
+    let options = WalkOptions { select, backup, report: &tee };
+    let walked = tree.walk(options, &mut |visit| transfer.visit(visit));
+    let Transfer { sink, mut counts, mut line, .. } = transfer;
+    let settled = line.settle(sink, &mut counts, report, true);
+    tee.pass_on();
     sink.remember(b"", &tee.take())?;
     // Directories get their times also where something went wrong.
     let finished = sink.finish(&tee);
     walked?;
+    settled?;
     finished?;
     Ok(counts)
+}
+
+struct Transfer<'t> {
+    sink: &'t mut dyn TreeSink,
+    tee: &'t Tee<'t>,
+    report: &'t dyn Report,
+    counts: Counts,
+    line: Line,
+}
+
+impl Transfer<'_> {
+    fn visit(&mut self, visit: Visit<'_>) -> Result<()> {
+        let Self { sink, tee, report, counts, line } = self;
+        if report.cancelled() {
+            return Err(cancelled());
+        }
+        let (path, shown) = match &visit {
+            Visit::File(file) => (file.path.to_vec(), file.shown.to_owned()),
+            Visit::Link(link) => (link.path.to_vec(), link.shown.to_owned()),
+        };
+        let done = match visit {
+            Visit::File(file) => bring(file, *sink, tee, counts),
+            Visit::Link(link) => bring_link(&link, *sink, tee, counts).map(|()| Commit::Done),
+        };
+        let later = match done {
+            Ok(Commit::Later(number)) => Some(number),
+            _ => None,
+        };
+        line.put(path, shown, tee.take(), tee.is_held_back(), later);
+        line.settle(*sink, counts, *report, false)?;
+        // While files have not told everything, nothing is told before them.
+        if line.is_empty() {
+            tee.pass_on()
+        } else {
+            tee.hold_back()
+        }
+        report.progress(Progress { files: counts.files + counts.links, bytes: counts.bytes });
+        done.map(drop)
+    }
 }
 
 fn cancelled() -> Error {
     Error::new(Win32Error::OPERATION_ABORTED, "cancelled")
 }
 
-fn bring(file: FileVisit<'_>, sink: &mut dyn TreeSink, to: &Tee<'_>, counts: &mut Counts) -> Result<()> {
+fn bring(file: FileVisit<'_>, sink: &mut dyn TreeSink, to: &Tee<'_>, counts: &mut Counts) -> Result<Commit> {
     let FileVisit { path, shown, info, content } = file;
     let report = FileReport { to, path: shown };
-    let outcome = match sink.begin(path, info, &report) {
+    let filled = match sink.begin(path, info, &report) {
         Ok(Begun::Skipped) => {
             counts.skipped += 1;
-            return Ok(());
+            return Ok(Commit::Done);
         }
         Ok(begun) => fill(begun, content, &report, counts),
-        Err(error) => Outcome::NotWritten(error),
+        Err(error) => Filled::NotWritten(error),
     };
-    let failed = match outcome {
-        Outcome::Done => {
-            counts.files += 1;
-            return sink.done(path, info);
-        }
-        Outcome::NotRead(error) => {
+    let committed = match filled {
+        Filled::Checked(file) => sink.commit(file, &report),
+        Filled::Verbatim => Ok(Commit::Done),
+        Filled::NotWritten(error) => Err(error),
+        Filled::NotRead(error) => {
             report.loss(content_kind(info), error.reason());
-            return if error.win32() == Win32Error::OPERATION_ABORTED { Err(error) } else { Ok(()) };
+            let over = error.win32() == Win32Error::OPERATION_ABORTED;
+            return if over { Err(error) } else { Ok(Commit::Done) };
         }
-        Outcome::NotWritten(error) => error,
     };
-    let error = failed.at_path(shown);
+    match committed {
+        Ok(Commit::Done) => {
+            counts.files += 1;
+            sink.done(path, info).map(|()| Commit::Done)
+        }
+        Ok(later) => Ok(later),
+        Err(error) => not_written(sink, error, &report).map(|()| Commit::Done),
+    }
+}
+
+/// Tells that a file could not be written; or there is no use in going on.
+fn not_written(sink: &dyn TreeSink, error: Error, report: &FileReport<'_>) -> Result<()> {
+    let error = error.at_path(report.path);
     if sink.is_fatal(&error) {
         return Err(error);
     }
@@ -218,8 +262,12 @@ fn content_kind(info: &FileInfo) -> LossKind {
     if info.attributes.contains(FileAttributes::ENCRYPTED) { LossKind::Efs } else { LossKind::Content }
 }
 
-enum Outcome {
-    Done,
+/// How far a file came.
+enum Filled {
+    /// It has all its records.
+    Checked(Restore),
+    /// The same, and it is complete.
+    Verbatim,
     NotRead(Error),
     NotWritten(Error),
 }
@@ -229,7 +277,7 @@ fn fill(
     content: &mut dyn Content,
     report: &FileReport<'_>,
     counts: &mut Counts,
-) -> Outcome {
+) -> Filled {
     let mut failed = None;
     let poured = content.pour(&mut |record| {
         if let Record::Bytes { data, .. } = record {
@@ -254,14 +302,14 @@ fn fill(
         }
     });
     match (failed, poured) {
-        (Some(error), _) => Outcome::NotWritten(error),
+        (Some(error), _) => Filled::NotWritten(error),
         (None, Err(error)) => {
             begun.abandon(&error.reason());
-            Outcome::NotRead(error)
+            Filled::NotRead(error)
         }
-        (None, Ok(_)) => match begun.commit(report) {
-            Ok(()) => Outcome::Done,
-            Err(error) => Outcome::NotWritten(error),
+        (None, Ok(_)) => match begun {
+            Begun::Checked(file) => Filled::Checked(file),
+            Begun::Verbatim(_) | Begun::Skipped => Filled::Verbatim,
         },
     }
 }
@@ -309,4 +357,13 @@ pub enum Heard {
     Loss(Loss),
     /// A note.
     Note(Note),
+}
+
+impl Heard {
+    fn tell(self, report: &dyn Report) {
+        match self {
+            Self::Loss(loss) => report.loss(loss),
+            Self::Note(note) => report.note(note),
+        }
+    }
 }

@@ -8,6 +8,7 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use ntbak_wire::{Name, Win32Error};
 
+use crate::backup::Parts;
 use crate::error::{Error, Result};
 use crate::memory::StreamKey;
 
@@ -18,6 +19,8 @@ pub struct Select {
     rules: Vec<Rule>,
     /// Each with all that is below it; sorted. `None`: everything.
     only: Option<Vec<Vec<u8>>>,
+    /// What of each file is left out.
+    without: Parts,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +82,7 @@ impl Select {
         let globs = globs
             .build()
             .map_err(|error| Error::new(Win32Error::INVALID_PARAMETER, format!("the patterns: {error}")))?;
-        Ok(Self { globs, rules, only: None })
+        Ok(Self { globs, rules, ..Self::default() })
     }
 
     /// Only these paths of what the rules leave, each with all that is below it. Separators at either end, and `./`
@@ -91,6 +94,19 @@ impl Select {
         paths.dedup();
         self.only = Some(paths);
         self
+    }
+
+    /// Of each file, all but these parts.
+    #[must_use]
+    pub fn without(mut self, parts: Parts) -> Self {
+        self.without = parts;
+        self
+    }
+
+    /// The parts of each file that are left out.
+    #[must_use]
+    pub fn left_out(&self) -> Parts {
+        self.without
     }
 
     /// The paths that are listed.
@@ -163,7 +179,7 @@ impl Select {
 
     /// The rules alone.
     fn bare(&self) -> Self {
-        Self { globs: GlobSet::empty(), rules: self.rules.clone(), only: None }
+        Self { globs: GlobSet::empty(), rules: self.rules.clone(), ..Self::default() }
     }
 }
 

@@ -58,7 +58,7 @@ impl<W: Write> TreeSink for ArchiveSink<W> {
             extents_first: ArchiveWriter::<W>::EXTENTS_FIRST,
             stop_at_vdl: true,
             small_first: true,
-            no_content: false,
+            ..BackupOptions::default()
         }
     }
 

@@ -72,7 +72,13 @@ impl<'f> DescribeSink<'f> {
 
 impl TreeSink for DescribeSink<'_> {
     fn options(&self) -> BackupOptions {
-        BackupOptions { extents_first: true, stop_at_vdl: true, small_first: true, no_content: !self.hash }
+        BackupOptions {
+            extents_first: true,
+            stop_at_vdl: true,
+            small_first: true,
+            no_content: !self.hash,
+            ..BackupOptions::default()
+        }
     }
 
     fn begin(&mut self, path: &[u8], _: &FileInfo, _: &FileReport<'_>) -> Result<Begun<'_>> {

@@ -15,6 +15,7 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ntbak_wire::record::FileInfo;
 use ntbak_wire::{FileTime, Win32Error, side};
@@ -22,13 +23,15 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::levels::Saved;
-use super::names::{components, settle};
-use super::{Begun, TreeSink};
+use super::names::{Settled, components, fits, settle};
+use super::pool::Pool;
+use super::{Begun, Commit, Finished, TreeSink};
 use crate::backup::BackupOptions;
 use crate::capability::Facts;
 use crate::error::{Error, Result};
 use crate::host::descent::{Descent, Identity, entries, identity, open_directory};
-use crate::host::node::Spot;
+use crate::host::linux::LinuxKind;
+use crate::host::node::{Known, Node, Spot};
 use crate::host::stage::is_temporary;
 use crate::place::Place;
 use crate::report::{FileReport, LossKind, Report};
@@ -53,12 +56,17 @@ pub enum Overwrite {
 pub struct HostSinkOptions {
     /// What happens with files that are there.
     pub overwrite: Overwrite,
+    /// How many threads complete files in ordinary directories, beside the one that reads; without any, that does it.
+    pub threads: usize,
 }
+
+/// The ACL that a directory gives to new files.
+const POSIX_ACL_DEFAULT: &str = "system.posix_acl_default";
 
 /// A directory that is being filled.
 pub struct HostSink {
     options: HostSinkOptions,
-    root: OwnedFd,
+    root: Arc<OwnedFd>,
     place: Place,
     /// The root as the user named it.
     shown: PathBuf,
@@ -72,6 +80,20 @@ pub struct HostSink {
     root_saved: Option<Saved>,
     /// What the file that was begun last is called there, and whether nothing was there before.
     begun: Option<(OsString, bool)>,
+    /// Threads that complete files; none on ntfs-3g, which does one thing at a time.
+    pool: Option<Pool>,
+    /// The file that was begun last goes to them: its name there, and as the user knows it.
+    handed: Option<(OsString, PathBuf)>,
+    /// Directories that were left before all files in them were complete.
+    left: Vec<Left>,
+}
+
+/// A directory that gets its times when the last file in it is complete.
+struct Left {
+    fd: Arc<OwnedFd>,
+    directory: Identity,
+    saved: Saved,
+    path: PathBuf,
 }
 
 struct Level {
@@ -80,6 +102,8 @@ struct Level {
     place: Place,
     device: u64,
     saved: Option<Saved>,
+    /// What is known of it, once a file was put into it.
+    known: Option<Known>,
 }
 
 impl HostSink {
@@ -95,12 +119,11 @@ impl HostSink {
                 let Spot { dir, name, .. } = Spot::of(target)?;
                 (target.parent().unwrap_or(Path::new("")), Some(name), Ok(dir))
             }
-            opened => (target, None, opened),
+            opened => (target, None, opened.map(Arc::new)),
         };
         let at_path = |error| Error::io("opening the directory", error).at_path(target);
         let root = root.map_err(at_path)?;
-        let dir = root.try_clone().map_err(|error| Error::io("opening the directory", error))?;
-        let inside = Spot { dir, name: ".".into(), path: shown.to_owned() };
+        let inside = Spot { dir: Arc::clone(&root), name: ".".into(), path: shown.to_owned() };
         let place = Place::of_spot(&inside)?;
         let mut sink = Self {
             options,
@@ -113,7 +136,13 @@ impl HostSink {
             cleaned: HashSet::new(),
             root_saved: None,
             begun: None,
+            pool: None,
+            handed: None,
+            left: Vec::new(),
         };
+        if matches!(sink.place, Place::Directory(_)) {
+            sink.pool = Pool::new(options.threads);
+        }
         if sink.below.is_none() {
             sink.clean(identity(&sink.root).map_err(at_path)?);
         }
@@ -150,11 +179,8 @@ impl HostSink {
         path
     }
 
-    fn spot(&self, name: &OsStr) -> Result<Spot> {
-        let path = self.shown(name);
-        let dir = self.descent.fd().try_clone_to_owned();
-        let dir = dir.map_err(|error| Error::io("opening the directory", error).at_path(&path))?;
-        Ok(Spot { dir, name: name.to_owned(), path })
+    fn spot(&self, name: &OsStr) -> Spot {
+        Spot { dir: Arc::clone(self.descent.fd()), name: name.to_owned(), path: self.shown(name) }
     }
 
     /// Goes to the directory of these names, and makes what is missing on the way.
@@ -170,9 +196,11 @@ impl HostSink {
     }
 
     fn enter(&mut self, name: &OsStr, report: &FileReport<'_>) -> Result<()> {
-        let spot = self.spot(name)?;
+        let spot = self.spot(name);
         let (place, device) = self.here()?;
+        self.wait_for(name, report.to)?;
         let settled = settle(&spot, &place)?;
+        self.wait_for(&settled.there, report.to)?;
         let path = spot.path.clone();
         let in_the_way = |error| match error {
             Errno::LOOP | Errno::NOTDIR => {
@@ -186,25 +214,30 @@ impl HostSink {
         };
         let (fd, made) = match open_directory(&spot.dir, &settled.there) {
             Err(Errno::NOENT) => {
-                let told = Spot { name: settled.told, ..spot.try_clone()? };
+                let told = Spot { name: settled.told, ..spot.clone() };
                 let report = FileReport { to: report.to, path: &path };
                 stage(told, &place, true)?.commit(&report)?;
                 (open_directory(&spot.dir, &settled.there).map_err(in_the_way)?, true)
             }
             opened => (opened.map_err(in_the_way)?, false),
         };
+        let fd = Arc::new(fd);
         let fault = |error| Error::io("looking at the directory", error);
         let found = identity(&fd).map_err(fault)?;
         let place = match found.0 == device {
             true => place,
             false => {
-                let dir = fd.try_clone().map_err(|error| Error::io("opening the directory", error))?;
+                let dir = Arc::clone(&fd);
                 Place::of_spot(&Spot { dir, name: ".".into(), path: path.clone() })?
             }
         };
         let restored = self.restored.contains(&found);
+        if self.left.iter().any(|left| left.directory == found) {
+            // It has not got its times yet.
+            self.wait(report.to);
+        }
         let saved = if restored { Some(Saved::new(fd.as_fd(), &place)?) } else { None };
-        let level = Level { name: name.to_owned(), place, device: found.0, saved };
+        let level = Level { name: name.to_owned(), place, device: found.0, saved, known: None };
         self.descent.enter(&settled.there, fd, level).map_err(fault)?;
         if made {
             self.cleaned.insert(found);
@@ -215,14 +248,73 @@ impl HostSink {
 
     /// Goes up one level; the directory gets the times again that it is to have.
     fn leave(&mut self, report: &dyn Report) -> Result<()> {
-        let fd = self.descent.fd().try_clone_to_owned();
+        let (fd, directory) = (Arc::clone(self.descent.fd()), self.descent.identity());
         let path = self.shown("".as_ref());
         let level = self.descent.leave()?;
-        let (Ok(fd), Some(Level { saved: Some(saved), .. })) = (fd, level) else { return Ok(()) };
-        if let Err(error) = saved.restore(fd.as_fd()) {
-            FileReport { to: report, path: &path }.loss(LossKind::Time, error.reason());
+        let (Some(Level { saved: Some(saved), .. }), Some(directory)) = (level, directory) else {
+            return Ok(());
+        };
+        if self.pool.is_some() {
+            self.left.push(Left { fd, directory, saved, path });
+            self.settle_left(report);
+        } else {
+            restore_times(&saved, &fd, &path, report);
         }
         Ok(())
+    }
+
+    /// Gives the directories that were left their times, when all files in them are complete.
+    fn settle_left(&mut self, report: &dyn Report) {
+        let Some(pool) = &mut self.pool else { return };
+        pool.collect();
+        for Left { fd, saved, path, .. } in self.left.extract_if(.., |left| !pool.is_busy(left.directory)) {
+            restore_times(&saved, &fd, &path, report);
+        }
+    }
+
+    /// Waits until all files are complete.
+    fn wait(&mut self, report: &dyn Report) {
+        if let Some(pool) = &mut self.pool {
+            pool.wait();
+        }
+        self.settle_left(report);
+    }
+
+    /// Waits where a file that is to have this name in the directory at the end of the way is not complete: what is there
+    /// decides what happens next.
+    fn wait_for(&mut self, name: &OsStr, report: &dyn Report) -> Result<()> {
+        if self.pool.is_none() {
+            return Ok(());
+        }
+        let here = self.directory()?;
+        if self.pool.as_ref().is_some_and(|pool| pool.is_out(here, name)) {
+            self.wait(report);
+        }
+        Ok(())
+    }
+
+    /// What is known of the directory at the end of the way; looked at with the first file in it.
+    fn known(&mut self, kind: LinuxKind) -> Known {
+        let dir = Arc::clone(self.descent.fd());
+        let look = || {
+            let node = Node::of_path(dir);
+            let no = |answer: rustix::io::Result<_>| matches!(answer, Err(Errno::NOENT));
+            Known {
+                kind: Some(kind),
+                no_side: no(rustix::fs::statat(node.fd(), side::DIRECTORY, AtFlags::SYMLINK_NOFOLLOW)),
+                no_acl: matches!(node.xattr(POSIX_ACL_DEFAULT), Ok(None) | Err(Errno::OPNOTSUPP)),
+            }
+        };
+        match self.descent.data() {
+            Some(level) => *level.known.get_or_insert_with(look),
+            None => look(),
+        }
+    }
+
+    /// Which directory the one at the end of the way is.
+    fn directory(&self) -> Result<Identity> {
+        let found = self.descent.identity().map_or_else(|| identity(&self.root), Ok);
+        found.map_err(|error| Error::io("looking at the directory", error))
     }
 
     /// Removes what an earlier run left half done in the directory at the end of the way, once.
@@ -252,6 +344,7 @@ impl HostSink {
 
     fn begin_root(&mut self, info: &FileInfo) -> Result<Begun<'_>> {
         let report = &crate::report::Collected::new();
+        self.wait(report);
         while self.descent.depth() > 0 {
             self.leave(report)?;
         }
@@ -263,10 +356,16 @@ impl HostSink {
         if self.stays(&stat, info) {
             return Ok(Begun::Skipped);
         }
-        let spot = self.spot(".".as_ref())?;
+        let spot = self.spot(".".as_ref());
         let sink = in_place(spot, &self.place)?;
         self.begun = None;
         Ok(Begun::Checked(Restore::new(sink, Unheld::Report)))
+    }
+}
+
+fn restore_times(saved: &Saved, fd: &OwnedFd, path: &Path, report: &dyn Report) {
+    if let Err(error) = saved.restore(fd.as_fd()) {
+        FileReport { to: report, path }.loss(LossKind::Time, error.reason());
     }
 }
 
@@ -334,9 +433,16 @@ impl TreeSink for HostSink {
         let Some((name, parents)) = names.split_last() else { return self.begin_root(info) };
         self.go_to(parents, report)?;
         let (place, _) = self.here()?;
-        let spot = self.spot(name)?;
-        let settled = settle(&spot, &place)?;
-        let there = look(&spot.dir, &settled.there)?;
+        let spot = self.spot(name);
+        // It may come twice, and the later one counts.
+        self.wait_for(name, report.to)?;
+        // Where nothing is there and the name is an ordinary one, there is nothing to settle.
+        let free = fits(name, &place) && look(&spot.dir, name)?.is_none();
+        let settled = if free { Settled::as_it_is(name) } else { settle(&spot, &place)? };
+        if settled.there != *name {
+            self.wait_for(&settled.there, report.to)?;
+        }
+        let there = if free { None } else { look(&spot.dir, &settled.there)? };
         if there.as_ref().is_some_and(|there| self.stays(there, info)) {
             return Ok(Begun::Skipped);
         }
@@ -351,6 +457,8 @@ impl TreeSink for HostSink {
         let is_new = there.is_none();
         let sink = match there {
             Some(there) if directory && is_directory(&there) => {
+                // Files in it change its times.
+                self.wait(report.to);
                 in_place(Spot { name: settled.there.clone(), ..spot }, &place)?
             }
             Some(there) if is_directory(&there) => {
@@ -367,10 +475,35 @@ impl TreeSink for HostSink {
                     .map_err(|error| Error::io("removing the link that is there", error))?;
                 stage(Spot { name: settled.told, ..spot }, &place, true)?
             }
-            _ => stage(Spot { name: settled.told, ..spot }, &place, directory)?,
+            _ => match &place {
+                Place::Directory(linux) if free => {
+                    Box::new(DirectorySink::stage_as_is(spot, directory, self.known(linux.kind))?)
+                }
+                place => stage(Spot { name: settled.told, ..spot }, place, directory)?,
+            },
         };
+        let to_pool = !directory && self.pool.is_some() && matches!(place, Place::Directory(_));
+        self.handed = to_pool.then(|| (settled.there.clone(), report.path.to_owned()));
         self.begun = Some((settled.there, is_new));
         Ok(Begun::Checked(Restore::new(sink, Unheld::Report)))
+    }
+
+    fn commit(&mut self, file: Restore, report: &FileReport<'_>) -> Result<Commit> {
+        let directory = self.directory()?;
+        let (Some(pool), Some((name, path))) = (&mut self.pool, self.handed.take()) else {
+            return file.commit(report).map(|()| Commit::Done);
+        };
+        pool.hand_over(file, path, directory, &name).map(Commit::Later)
+    }
+
+    fn finished(&mut self, wait: bool) -> Option<Finished> {
+        let pool = self.pool.as_mut()?;
+        if wait {
+            pool.wait();
+        } else {
+            pool.collect();
+        }
+        pool.next()
     }
 
     fn done(&mut self, path: &[u8], info: &FileInfo) -> Result<()> {
@@ -392,6 +525,8 @@ impl TreeSink for HostSink {
     }
 
     fn link(&mut self, link: &LinkVisit<'_>, report: &FileReport<'_>) -> Result<bool> {
+        // The first name has to be there.
+        self.wait(report.to);
         let below = self.below.clone();
         let (names, target) = (names(below.as_deref(), link.path)?, names(below.as_deref(), link.target)?);
         let (Some((name, parents)), Some((target, above))) = (names.split_last(), target.split_last()) else {
@@ -399,7 +534,7 @@ impl TreeSink for HostSink {
         };
         self.go_to(above, report)?;
         let (place, _) = self.here()?;
-        let from = self.spot(target)?;
+        let from = self.spot(target);
         let existing = settle(&from, &place)?.there;
         if look(&from.dir, &existing)?.is_none() {
             let why = "that file was not restored: name it, too, or leave this name out";
@@ -407,7 +542,7 @@ impl TreeSink for HostSink {
         }
         self.go_to(parents, report)?;
         let (place, _) = self.here()?;
-        let spot = self.spot(name)?;
+        let spot = self.spot(name);
         let settled = settle(&spot, &place)?;
         if look(&spot.dir, &settled.there)?.is_some_and(|there| self.stays(&there, link.info)) {
             return Ok(false);
@@ -436,6 +571,7 @@ impl TreeSink for HostSink {
     }
 
     fn finish(&mut self, report: &dyn Report) -> Result<()> {
+        self.wait(report);
         while self.descent.depth() > 0 {
             self.leave(report)?;
         }

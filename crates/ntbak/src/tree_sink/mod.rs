@@ -13,6 +13,7 @@ mod describe;
 mod host;
 mod levels;
 mod names;
+mod pool;
 mod rehearsal;
 
 pub use archive::ArchiveSink;
@@ -30,6 +31,19 @@ pub trait TreeSink {
     /// # Errors
     /// It cannot be made.
     fn begin(&mut self, path: &[u8], info: &FileInfo, report: &FileReport<'_>) -> Result<Begun<'_>>;
+
+    /// Completes the file that was begun last, which has all its records: at once, or [`later`](Commit::Later).
+    ///
+    /// # Errors
+    /// It could not be completed.
+    fn commit(&mut self, file: Restore, report: &FileReport<'_>) -> Result<Commit> {
+        file.commit(report).map(|()| Commit::Done)
+    }
+
+    /// What has become of files that were to be complete later, in any order; with `wait` of all of them.
+    fn finished(&mut self, _wait: bool) -> Option<Finished> {
+        None
+    }
 
     /// The file that was begun last is complete.
     ///
@@ -57,6 +71,26 @@ pub trait TreeSink {
     /// # Errors
     /// The target as a whole failed.
     fn finish(&mut self, report: &dyn Report) -> Result<()>;
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commit {
+    /// It is complete.
+    Done,
+    /// It is going to be: [`TreeSink::finished`] answers with this number.
+    Later(u64),
+}
+
+/// A file that was to be complete later.
+#[derive(Debug)]
+pub struct Finished {
+    /// Which.
+    pub number: u64,
+    /// Whether it is.
+    pub outcome: Result<()>,
+    /// What was told about it meanwhile.
+    pub heard: Vec<Heard>,
 }
 
 /// What takes the records of one file.
@@ -93,13 +127,6 @@ impl Begun<'_> {
     pub(crate) fn abandon(self, why: &str) {
         if let Self::Verbatim(mut file) = self {
             file.abandon(why);
-        }
-    }
-
-    pub(crate) fn commit(self, report: &FileReport<'_>) -> Result<()> {
-        match self {
-            Self::Checked(restore) => restore.commit(report),
-            Self::Verbatim(_) | Self::Skipped => Ok(()),
         }
     }
 }

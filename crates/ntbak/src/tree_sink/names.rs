@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use ntbak_wire::Win32Error;
+use ntbak_wire::{Win32Error, side};
 
 use crate::error::{Error, Result};
 use crate::host::escape;
@@ -41,10 +41,23 @@ pub(super) struct Settled {
     pub(super) lost: bool,
 }
 
+impl Settled {
+    /// The name itself.
+    pub(super) fn as_it_is(name: &OsStr) -> Self {
+        Self { there: name.to_owned(), told: name.to_owned(), lost: false }
+    }
+}
+
+/// Whether an ordinary directory can hold this name, whatever else is in it; `false` for other places.
+pub(super) fn fits(name: &OsStr, place: &Place) -> bool {
+    let Place::Directory(linux) = place else { return false };
+    name.len() as u64 <= linux.longest_name && name != side::DIRECTORY
+}
+
 /// Finds the name that the place has for `spot`.
 pub(super) fn settle(spot: &Spot, place: &Place) -> Result<Settled> {
     let told = spot.name.clone();
-    let mut settled = spot.try_clone()?;
+    let mut settled = spot.clone();
     let Place::Ntfs3g(mount) = place else {
         escape::in_directory(&mut settled)?;
         return Ok(Settled { there: settled.name, told, lost: false });

@@ -33,7 +33,13 @@ impl Rehearsal {
 
 impl TreeSink for Rehearsal {
     fn options(&self) -> BackupOptions {
-        BackupOptions { extents_first: true, stop_at_vdl: true, small_first: true, no_content: true }
+        BackupOptions {
+            extents_first: true,
+            stop_at_vdl: true,
+            small_first: true,
+            no_content: true,
+            ..BackupOptions::default()
+        }
     }
 
     fn begin(&mut self, _: &[u8], info: &FileInfo, _: &FileReport<'_>) -> Result<Begun<'_>> {

@@ -34,6 +34,10 @@ fn tar(entries: &[Vec<u8>]) -> Vec<u8> {
     [entries.concat(), vec![0; 1024]].concat()
 }
 
+fn threads(threads: usize) -> HostSinkOptions {
+    HostSinkOptions { threads, ..HostSinkOptions::default() }
+}
+
 /// A target with what lies beside it.
 struct Place {
     dir: TempDir,
@@ -54,7 +58,7 @@ impl Place {
 
     fn restore(&self, entries: &[Vec<u8>]) -> Collected {
         let report = Collected::new();
-        let mut sink = HostSink::open(&self.target(), HostSinkOptions::default()).unwrap();
+        let mut sink = HostSink::open(&self.target(), threads(2)).unwrap();
         transfer(&mut ArchiveTree::from(tar(entries)), &mut sink, &Select::all(), &report).unwrap();
         self.is_untouched();
         report
@@ -155,7 +159,7 @@ fn an_archive_that_is_cut_off_is_a_loss_and_what_came_before_is_there() {
     let mut bytes = tar(&[entry("a", b'0', "", b"whole"), entry("b", b'0', "", &[7; 5000])]);
     bytes.truncate(512 + 512 + 512 + 700);
     let report = Collected::new();
-    let mut sink = HostSink::open(&place.target(), HostSinkOptions::default()).unwrap();
+    let mut sink = HostSink::open(&place.target(), threads(2)).unwrap();
     transfer(&mut ArchiveTree::from(bytes), &mut sink, &Select::all(), &report).unwrap();
     assert_eq!(kinds(&report), [LossKind::Content, LossKind::Archive]);
     assert_eq!(fs::read(place.target().join("a")).unwrap(), b"whole");
@@ -163,4 +167,55 @@ fn an_archive_that_is_cut_off_is_a_loss_and_what_came_before_is_there() {
     let names = fs::read_dir(place.target()).unwrap().map(|entry| entry.unwrap().file_name());
     let left: Vec<_> = names.filter(|name| name.to_string_lossy().ends_with(".part")).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// However many threads complete files, losses come in the order of the archive, and a later file of a name wins.
+#[test]
+fn losses_come_in_the_order_of_the_files_whoever_completes_them() {
+    let name = |number: usize| format!("d{}/f{number}", number % 7);
+    let mut entries: Vec<_> = (0..300)
+        .map(|number| match number % 50 {
+            3 => entry(&name(number), b'6', "", b""),
+            _ => entry(&name(number), b'0', "", number.to_string().as_bytes()),
+        })
+        .collect();
+    entries.push(entry("d0/F7", b'0', "", b"another case"));
+    entries.extend((0..20).map(|round| entry("d0/f7", b'0', "", format!("round {round}").as_bytes())));
+    let mut told: Option<Vec<_>> = None;
+    for threads_now in [0, 1, 4] {
+        let place = Place::new();
+        // Files do not take the place of directories.
+        for number in [8, 100, 222] {
+            fs::create_dir_all(place.target().join(name(number))).unwrap();
+        }
+        let report = Collected::new();
+        let mut sink = HostSink::open(&place.target(), threads(threads_now)).unwrap();
+        let counts =
+            transfer(&mut ArchiveTree::from(tar(&entries)), &mut sink, &Select::all(), &report).unwrap();
+        assert_eq!(counts.files, 300 - 6 - 3 + 21);
+        let losses: Vec<_> = report.losses().into_iter().map(|loss| (loss.path, loss.kind)).collect();
+        assert_eq!(losses.len(), 9, "{losses:?}");
+        assert_eq!(told.get_or_insert_with(|| losses.clone()), &losses, "{threads_now} threads");
+        assert_eq!(fs::read(place.target().join("d0/f7")).unwrap(), b"round 19");
+        assert_eq!(fs::read(place.target().join(name(299))).unwrap(), b"299");
+    }
+}
+
+/// Directories have the times of the archive, also when files in them were completed after they were left.
+#[test]
+fn directories_keep_their_times_whoever_completes_their_files() {
+    use std::os::unix::fs::MetadataExt;
+    let mut entries = Vec::new();
+    for number in 0..40 {
+        entries.push(entry(&format!("d{number}"), b'5', "", b""));
+        entries.extend((0..9).map(|file| entry(&format!("d{number}/{file}"), b'0', "", &[7; 2000])));
+    }
+    let place = Place::new();
+    let mut sink = HostSink::open(&place.target(), threads(3)).unwrap();
+    transfer(&mut ArchiveTree::from(tar(&entries)), &mut sink, &Select::all(), &Collected::new()).unwrap();
+    for number in 0..40 {
+        let found = fs::metadata(place.target().join(format!("d{number}"))).unwrap();
+        assert_eq!(found.mtime(), 0, "d{number}");
+        assert!(!place.target().join(format!("d{number}/.ntbak-side")).exists());
+    }
 }

@@ -78,7 +78,7 @@ pub(crate) fn all(
     let mut from = Many::open(location, options)?;
     let spool = || tempfile::tempfile();
     let mut tree = DecryptedTree::new(from.tree(), keys, &spool);
-    let mut sink = HostSink::open(output, HostSinkOptions { overwrite: Overwrite::Always })?;
+    let mut sink = HostSink::open(output, HostSinkOptions { overwrite: Overwrite::Always, threads: 0 })?;
     let done = transfer(&mut tree, &mut sink, &Select::all(), reporter)?;
     let files = count(done.files + done.links, "file");
     Ok(Some(format!("{}: {files} decrypted to {}", location.display(), output.display())))

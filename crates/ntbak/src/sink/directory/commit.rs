@@ -8,8 +8,8 @@
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::sync::OnceLock;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Arc, OnceLock};
 
 use ntbak_wire::record::{FileInfo, SmallKind, StreamFlags, Times};
 use ntbak_wire::reparse::{self, ReparseBuffer};
@@ -45,7 +45,6 @@ impl DirectorySink {
     pub(super) fn finish(&mut self, report: Option<&FileReport<'_>>) -> Result<()> {
         self.finished = true;
         self.content = None;
-        self.refuse_directory_there()?;
         self.become_symlink(report)?;
         let node = self.target.node()?;
         let linux = self.set_linux_owner(&node)?;
@@ -59,13 +58,13 @@ impl DirectorySink {
             (head.linux, head.linux_attributes) = (linux, linux_attributes);
         }
         let mut before = std::mem::take(&mut self.before);
-        before.samba.own = LinuxKind::of(&node).own();
+        before.samba.own = self.known.kind.unwrap_or_else(|| LinuxKind::of(&node)).own();
         let mut writer = DialectWriter::new(&node, &before.samba);
         self.write_attributes(&node, &mut writer, &mut head, report)?;
-        self.write_side(head, before.side.as_ref(), &mut writer, report)?;
+        let changed = self.write_side(head, before.side.as_ref(), &mut writer, report)?;
         writer.finish()?;
         before.depot.map_or(Ok(()), |depot| depot.remove(&self.streams.names))?;
-        if self.directory && !self.is_symlink {
+        if self.directory && changed {
             self.set_times(&node)?;
         }
         match closed {
@@ -77,27 +76,17 @@ impl DirectorySink {
     /// Lets the owner write to a directory that may not be written, while its side file is made; answers its mode.
     fn open_up(&self, node: &Node) -> Result<Option<u32>> {
         const RWXU: u32 = 0o700;
+        if !self.directory || self.is_symlink {
+            return Ok(None);
+        }
         let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
         let mode = stat.st_mode & 0o7777;
         let root = rustix::process::geteuid().is_root();
-        if !self.directory || self.is_symlink || root || mode & RWXU == RWXU {
+        if root || mode & RWXU == RWXU {
             return Ok(None);
         }
         let opened = node.set_mode(mode | RWXU);
         opened.map(|()| Some(mode)).map_err(|error| Error::io("setting the mode", error))
-    }
-
-    fn refuse_directory_there(&self) -> Result<()> {
-        if let Target::Staged(stage) = &self.target {
-            let there = Node::open(&stage.spot().dir, &stage.spot().name);
-            if there.is_ok_and(|there| there.is_directory() && !self.directory) {
-                return Err(Error::new(
-                    Win32Error::ACCESS_DENIED,
-                    "a directory is there, and a file cannot take its place",
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// A relative symlink becomes one of Linux, when there is nothing else that it would hide. An absolute one does not:
@@ -135,26 +124,31 @@ impl DirectorySink {
             let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
             Ok::<_, Error>(LinuxOwner { mode: stat.st_mode & 0o7777, user: stat.st_uid, group: stat.st_gid })
         };
-        let now = look()?;
-        let (user, group) = owner.unwrap_or((now.user, now.group));
-        if (user, group) != (now.user, now.group) {
+        let mut got = look()?;
+        let (user, group) = owner.unwrap_or((got.user, got.group));
+        if (user, group) != (got.user, got.group) {
             // Who is not root may give it to a group of theirs. What did not go is in the side file.
             let _ = node.set_owner(Some(user), group).or_else(|_| node.set_owner(None, group));
+            got = look()?;
         }
         let usual = if self.directory { 0o777 } else { 0o666 } & !umask();
-        let known = mode.unwrap_or(if self.target.is_staged() { usual } else { now.mode });
+        let known = mode.unwrap_or(if self.target.is_staged() { usual } else { got.mode });
         let wanted = LinuxOwner { mode: known, user, group };
         // A new file was nobody else's business until here. Set-id bits are privileges of the place that they come from:
         // the side file keeps them. So it does where a file system has no modes.
         let mode = wanted.mode & 0o1777;
-        if self.info.as_ref().is_some_and(|info| info.unix_mode.is_some()) {
+        if self.info.as_ref().is_some_and(|info| info.unix_mode.is_some())
+            && !self.known.no_acl
+            && has_acl(node)
+        {
             // The directory may have given the new file one, and others access with the mode. That of the source comes next.
             let _ = node.remove_xattr(POSIX_ACL);
+            got = look()?;
         }
-        if !self.is_symlink && mode != look()?.mode {
+        if !self.is_symlink && mode != got.mode {
             let _ = node.set_mode(mode);
+            got = look()?;
         }
-        let mut got = look()?;
         if self.is_symlink || self.info.is_none() {
             // The mode of a symbolic link means nothing, and nobody asked for the usual one.
             got.mode = wanted.mode;
@@ -167,6 +161,9 @@ impl DirectorySink {
     /// a stream's name) would give privileges here, or mean something else; the side file keeps them.
     fn set_linux_attributes(&mut self, node: &Node) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut attributes = std::mem::take(&mut self.linux_attributes);
+        if attributes.is_empty() {
+            return attributes;
+        }
         let mut room = NameRoom::of(node, MAX_LINUX_NAMES);
         attributes.retain(|(name, value)| {
             let harmless = name.starts_with(b"system.posix_acl_") || is_foreign(name, value);
@@ -197,9 +194,9 @@ impl DirectorySink {
     /// The head of the side file: what was said before, and what is said now.
     fn side_head(&mut self, node: &Node) -> Result<SideHead> {
         let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
-        let (_, _, owner) = self.side()?;
         let mut head = self.before.head().cloned().unwrap_or_default();
-        (head.owner, head.size, head.modified) = (owner.into_vec(), size(&stat), modified(&stat));
+        (head.owner, head.size, head.modified) =
+            (self.owner().as_bytes().to_vec(), size(&stat), modified(&stat));
         if let Some(info) = &self.info {
             head.attributes = Some(info.attributes);
             head.times = info.times;
@@ -255,9 +252,9 @@ impl DirectorySink {
             writer.forget_efs();
         }
         let regular =
-            node.stat().is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
+            || node.stat().is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
         let reparse = self.small.get(&SmallKind::Reparse);
-        let in_attribute = reparse.is_some_and(|buffer| writer.reparse(if regular { buffer } else { &[] }));
+        let in_attribute = reparse.is_some_and(|buffer| writer.reparse(if regular() { buffer } else { &[] }));
         if in_attribute {
             self.small.insert(SmallKind::Reparse, Vec::new());
         }
@@ -265,10 +262,14 @@ impl DirectorySink {
             Some(info) => {
                 let FileInfo { attributes, times, .. } = info;
                 let attrib = DosAttrib { attributes: Some(*attributes), created: times.created };
+                let taken = writer.attrib(attrib);
                 // The side file has them too; but where every file has some of its own, those are read.
-                if let (false, true, Some(report)) = (writer.attrib(attrib), writer.has_own(), report) {
+                if let (false, true, Some(report)) = (taken, writer.has_own(), report) {
                     let why = "the file system does not take attributes or creation time";
                     report.loss(LossKind::Attribute, why);
+                }
+                if taken && !writer.has_own() && is_told(head) {
+                    (head.attributes, head.times) = (None, Times::default());
                 }
             }
             // smbd looks for the buffer only where the attribute says that there is one.
@@ -322,15 +323,15 @@ impl DirectorySink {
         }
     }
 
-    /// Everything that is in no attribute: the side file is written anew, or goes.
+    /// Everything that is in no attribute: the side file is written anew, or goes. Answers whether that may have changed
+    /// the times of the directory that it is in.
     fn write_side(
         &mut self,
         mut head: SideHead,
         before: Option<&SideFile>,
         attributes: &mut DialectWriter<'_>,
         report: Option<&FileReport<'_>>,
-    ) -> Result<()> {
-        let (dir, name, _) = self.side()?;
+    ) -> Result<bool> {
         for (kind, _) in before.iter().flat_map(|before| &before.small) {
             if let (false, Some(payload)) =
                 (self.small.contains_key(kind), before.map_or(Ok(None), |side| side.small(*kind))?)
@@ -349,12 +350,18 @@ impl DirectorySink {
         let waits = self.target.is_staged() && (!self.directory || self.is_symlink);
         if !needed {
             attributes.mark(false);
+            if self.target.is_staged() && (!waits || self.known.no_side) {
+                // A new directory has none, nor has a file where there are none at all.
+                return Ok(false);
+            }
+            let (dir, name, _) = self.side()?;
             if waits {
                 self.settle = Some(Settle { dir, pending: None, name });
-                return Ok(());
+                return Ok(false);
             }
-            return remove(&dir, &name);
+            return remove(&dir, &name).map(|()| true);
         }
+        let (dir, name, _) = self.side()?;
         let mut writer = match SideWriter::new(&dir) {
             Err(error) if error.win32() == Win32Error::ACCESS_DENIED && head.is_basic() && !rest => {
                 attributes.mark(false);
@@ -362,7 +369,7 @@ impl DirectorySink {
                     let why = format!("{}; attributes and change time are not kept", error.reason());
                     report.loss(LossKind::ChangeTime, why);
                 }
-                return Ok(());
+                return Ok(false);
             }
             writer => writer?,
         };
@@ -379,7 +386,7 @@ impl DirectorySink {
         }
         self.streams.append_to(&mut writer)?;
         writer.append_small(SmallKind::ObjectId, self.small.get(&SmallKind::ObjectId))?;
-        self.publish_side(writer, dir, name, head.mark.filter(|_| waits))
+        self.publish_side(writer, dir, name, head.mark.filter(|_| waits)).map(|()| true)
     }
 
     /// A new hard link gets a side file that says what the one of its target says.
@@ -388,7 +395,7 @@ impl DirectorySink {
         let node = self.target.node()?;
         let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
         let (dir, name, owner) = self.side()?;
-        let from = Beside::read(Beside::open_side(&node, target, &stat)?, &node, target, &stat)?;
+        let from = Beside::read(Beside::open_side(&node, target, &stat)?, &node, target, &stat, None)?;
         let waits = self.target.is_staged();
         let Some(from) = from.side else {
             if waits {
@@ -406,7 +413,7 @@ impl DirectorySink {
     fn publish_side(
         &mut self,
         writer: SideWriter,
-        dir: OwnedFd,
+        dir: Arc<OwnedFd>,
         name: OsString,
         waits: Option<[u8; 16]>,
     ) -> Result<()> {
@@ -418,6 +425,25 @@ impl DirectorySink {
         self.settle = Some(Settle { dir, pending: Some(pending), name });
         Ok(())
     }
+}
+
+/// Whether attributes and Linux say all that the head does. Of attributes, those that Samba would not keep are never told:
+/// it writes them without the others.
+fn is_told(head: &SideHead) -> bool {
+    const KEPT: FileAttributes = FileAttributes::READONLY
+        .union(FileAttributes::HIDDEN)
+        .union(FileAttributes::SYSTEM)
+        .union(FileAttributes::ARCHIVE)
+        .union(FileAttributes::DIRECTORY);
+    let attributes = head.attributes.is_some_and(|attributes| KEPT.contains(attributes));
+    let (seconds, nanoseconds) = head.modified;
+    let written = head.times.written.is_none_or(|time| time == FileTime::from_unix(seconds, nanoseconds));
+    attributes && written && head.times.changed.is_none()
+}
+
+/// Whether a new file has an ACL, which its directory may have given it. Where that cannot be seen it may have one.
+fn has_acl(node: &Node) -> bool {
+    node.xattr_names().map_or(true, |names| names.iter().any(|name| name == POSIX_ACL))
 }
 
 /// The bytes of a head; the order of very many streams is left out where there is no room for it.

@@ -4,14 +4,15 @@
 //! where Samba looks for it, and what the file system does not take there into the side file.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use ntbak_wire::object_id::ObjectId;
 use ntbak_wire::record::{FileInfo, Record, SmallKind, StreamHead};
 use ntbak_wire::reparse::{self, ReparseBuffer};
-use ntbak_wire::{Win32Error, ea};
+use ntbak_wire::{Win32Error, ea, side};
 use rustix::fs::{FileType, Mode};
 
 use crate::capability::Capabilities;
@@ -20,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::host::beside::{self, Beside};
 use crate::host::content::ContentWriter;
 use crate::host::escape;
-use crate::host::node::Spot;
+use crate::host::node::{Known, Spot};
 use crate::host::side::Settle;
 use crate::host::stage::Stage;
 use crate::host::stream_spool::StreamSpool;
@@ -59,6 +60,8 @@ pub struct DirectorySink {
     /// Bytes of all of them.
     linux_held: usize,
     efs: Efs,
+    /// What is known of the place of a new file.
+    known: Known,
     /// The name that the file was to have, when its directory cannot hold that.
     true_name: Option<Vec<u8>>,
     /// What is left to do with side files when the file has its name.
@@ -76,11 +79,18 @@ impl DirectorySink {
     /// A new file or directory at `spot`, in place of what is there.
     pub(crate) fn stage(mut spot: Spot, directory: bool) -> Result<Self> {
         let true_name = escape::in_directory(&mut spot)?;
+        let mut sink = Self::stage_as_is(spot, directory, Known::default())?;
+        sink.true_name = true_name;
+        Ok(sink)
+    }
+
+    /// The same under a name that the directory can hold, and that nothing has when there are no side files.
+    pub(crate) fn stage_as_is(spot: Spot, directory: bool, known: Known) -> Result<Self> {
         // Until it is whole it is nobody else's business.
         let mode = if directory { Mode::RWXU } else { Mode::RUSR | Mode::WUSR };
         let stage = Stage::new(spot, directory, mode)?;
         let mut sink = Self::new(Target::Staged(stage), directory);
-        sink.true_name = true_name;
+        sink.known = known;
         Ok(sink)
     }
 
@@ -96,7 +106,7 @@ impl DirectorySink {
                 return Err(Error::new(Win32Error::ACCESS_DENIED, why).at_path(&spot.path));
             }
         };
-        let mut before = Beside::read(Beside::open_side(&node, &spot, &stat)?, &node, &spot, &stat)?;
+        let mut before = Beside::read(Beside::open_side(&node, &spot, &stat)?, &node, &spot, &stat, None)?;
         if let Some(side) = &mut before.side
             && (side.head.size, side.head.modified) != (size(&stat), modified(&stat))
         {
@@ -109,7 +119,7 @@ impl DirectorySink {
 
     /// Takes the EAs and named streams from the file at `spot`.
     pub(crate) fn clear(spot: &Spot) -> Result<()> {
-        let mut sink = Self::in_place(spot.try_clone()?)?;
+        let mut sink = Self::in_place(spot.clone())?;
         sink.forget_before();
         sink.finish(None)
     }
@@ -136,6 +146,7 @@ impl DirectorySink {
             linux_attributes: Vec::new(),
             linux_held: 0,
             efs: Efs::default(),
+            known: Known::default(),
             true_name: None,
             streams: StreamSpool::default(),
             settle: None,
@@ -146,8 +157,13 @@ impl DirectorySink {
         }
     }
 
+    /// The owner's name in its side file.
+    fn owner(&self) -> &OsStr {
+        if self.directory && !self.is_symlink { side::SELF.as_ref() } else { &self.target.spot().name }
+    }
+
     /// The directory whose side files are meant, the name of this one, and its owner's name.
-    fn side(&self) -> Result<(OwnedFd, OsString, OsString)> {
+    fn side(&self) -> Result<(Arc<OwnedFd>, OsString, OsString)> {
         beside::side_home(&self.target.node()?, self.target.spot())
     }
 
@@ -221,7 +237,7 @@ impl DirectorySink {
 }
 
 /// The directory beside which the file lies: that of its side file.
-fn home(target: &Target) -> Result<OwnedFd> {
+fn home(target: &Target) -> Result<Arc<OwnedFd>> {
     Ok(beside::side_home(&target.node()?, target.spot())?.0)
 }
 

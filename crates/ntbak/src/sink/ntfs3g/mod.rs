@@ -19,6 +19,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use ntbak_wire::object_id::ObjectId;
 use ntbak_wire::record::{FileInfo, Record, SmallKind, StreamHead};
@@ -110,7 +111,7 @@ impl Ntfs3gSink {
 
     /// Takes the EAs and these named streams from the file at `spot`.
     pub(crate) fn clear(spot: &Spot, mount: &Ntfs3gMount, streams: &[StreamHead]) -> Result<()> {
-        let sink = Self::in_place(spot.try_clone()?, mount)?;
+        let sink = Self::in_place(spot.clone(), mount)?;
         set_ea(&sink.target.node()?, &[])?;
         let mut names = streams.iter().filter_map(|head| head.name.as_ref());
         names.try_for_each(|name| sink.remove_stream(name)).map_err(|error| error.at_path(&spot.path))
@@ -147,7 +148,10 @@ impl Ntfs3gSink {
             return Ok(Current::Xattr { name: name.clone(), value: Vec::new() });
         }
         match self.open_stream(name) {
-            Ok(fd) => Ok(Current::File { name: Some(name.clone()), writer: ContentWriter::open(fd, head)? }),
+            Ok(fd) => Ok(Current::File {
+                name: Some(name.clone()),
+                writer: ContentWriter::open(Arc::new(fd), head)?,
+            }),
             // The name of the file counts with that of its stream, and a file holds some 2,700 streams.
             Err(error @ (Errno::NAMETOOLONG | Errno::RANGE | Errno::TOOBIG)) if self.target.is_staged() => {
                 report.stream_loss(Some(name), LossKind::Stream, format!("ntfs-3g cannot make it: {error}"));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -20,7 +20,7 @@ use crate::efs::Encrypted;
 use crate::error::{Error, Result};
 use crate::host::beside::{Beside, Named, NamedStream, OddSide};
 use crate::host::holes;
-use crate::host::node::{Node, Spot, read_at, read_bytes};
+use crate::host::node::{Known, Node, Spot, read_at, read_bytes};
 use crate::host::samba::Dialect;
 use crate::memory::StreamKey;
 use crate::report::{FileReport, LossKind};
@@ -90,15 +90,20 @@ impl Held {
 impl DirectorySource {
     /// The file at `spot`.
     pub(crate) fn open(spot: &Spot) -> Result<Self> {
-        Self::open_spot(spot).map_err(|error| error.at_path(&spot.path))
+        let node = spot.node()?;
+        let stat = node.stat().map_err(|error| Error::io("looking at it", error).at_path(&spot.path))?;
+        Self::open_node(node, &stat, spot, Known::default())
     }
 
-    fn open_spot(spot: &Spot) -> Result<Self> {
-        let node = spot.node()?;
-        let stat = node.stat().map_err(|error| Error::io("looking at it", error))?;
+    /// The file at `spot`, which is `node` with this `stat`.
+    pub(crate) fn open_node(node: Node, stat: &Stat, spot: &Spot, known: Known) -> Result<Self> {
+        Self::read(node, stat, spot, known).map_err(|error| error.at_path(&spot.path))
+    }
+
+    fn read(node: Node, stat: &Stat, spot: &Spot, known: Known) -> Result<Self> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         let mut notes = Vec::new();
-        let side = Beside::open_side(&node, spot, &stat);
+        let side = if known.no_side { Ok(None) } else { Beside::open_side(&node, spot, stat) };
         let mut losses = Vec::new();
         let side = match side {
             // Side files belong to whoever restored; the content may be for everybody.
@@ -112,19 +117,19 @@ impl DirectorySource {
             }
             side => side?,
         };
-        let beside = Beside::read(side, &node, spot, &stat)?;
+        let beside = Beside::read(side, &node, spot, stat, known.kind)?;
         tell_side(beside.odd_side, &mut losses, &mut notes);
         let side = beside.side.as_ref();
         let fresh =
-            side.is_some_and(|side| (side.head.modified, side.head.size) == (modified(&stat), size(&stat)));
-        let linux = beside.linux_owner(&stat);
+            side.is_some_and(|side| (side.head.modified, side.head.size) == (modified(stat), size(stat)));
+        let linux = beside.linux_owner(stat);
         let mut info = FileInfo {
             attributes: if kind == FileType::Directory {
                 FileAttributes::DIRECTORY
             } else {
                 FileAttributes::ARCHIVE
             },
-            times: times_of(&stat),
+            times: times_of(stat, beside.samba.own.is_some()),
             node: NodeId(stat.st_ino),
             links: vec![Link { parent: NodeId(0), name: beside.true_name(spot).to_vec(), short: None }],
             // Linux counts the subdirectories of a directory.
@@ -136,11 +141,13 @@ impl DirectorySource {
             case_sensitive: false,
             unix_mode: (kind != FileType::Symlink).then_some(linux.mode),
             unix_owner: Some((linux.user, linux.group)),
+            wof: None,
+            ntfs: None,
         };
         let mut link = None;
         let mut unnamed = match kind {
             FileType::Directory => None,
-            FileType::RegularFile => Some(StreamHead::plain(None, size(&stat))),
+            FileType::RegularFile => Some(StreamHead::plain(None, size(stat))),
             FileType::Symlink => {
                 link = Some(match link_buffer(&node, &beside)? {
                     Ok(buffer) => Some(buffer),
@@ -214,7 +221,7 @@ impl DirectorySource {
             told: OnceLock::new(),
             last: Mutex::default(),
             link,
-            stored_size: size(&stat),
+            stored_size: size(stat),
             fresh,
             hidden_holes,
             losses,
@@ -263,13 +270,16 @@ impl DirectorySource {
         }
     }
 
-    fn content(&self) -> Result<&OwnedFd> {
-        if let Some(fd) = self.content.get() {
+    fn content(&self) -> Result<BorrowedFd<'_>> {
+        if let Some(fd) = self.node.content() {
             return Ok(fd);
+        }
+        if let Some(fd) = self.content.get() {
+            return Ok(fd.as_fd());
         }
         let fd = self.node.open_content(OFlags::RDONLY | OFlags::NONBLOCK);
         let fd = fd.map_err(|error| Error::io("opening the content", error).at_path(&self.path))?;
-        Ok(self.content.get_or_init(|| fd))
+        Ok(self.content.get_or_init(|| fd).as_fd())
     }
 
     /// The place of the named stream with this number.
@@ -525,7 +535,9 @@ pub(crate) fn modified(stat: &Stat) -> (i64, u32) {
     (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
 }
 
-fn times_of(stat: &Stat) -> Times {
+/// The times that Linux has. Its change time is none of Windows, unless the file system is one of Windows' own: every copy
+/// and every new name changes it, and nobody can set it.
+fn times_of(stat: &Stat, has_own: bool) -> Times {
     let time = |seconds: i64, nanoseconds| {
         Some(FileTime::from_unix(seconds, u32::try_from(nanoseconds).unwrap_or(0)))
     };
@@ -533,6 +545,6 @@ fn times_of(stat: &Stat) -> Times {
         created: None,
         written: time(stat.st_mtime, stat.st_mtime_nsec),
         accessed: time(stat.st_atime, stat.st_atime_nsec),
-        changed: time(stat.st_ctime, stat.st_ctime_nsec),
+        changed: time(stat.st_ctime, stat.st_ctime_nsec).filter(|_| has_own),
     }
 }

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ntbak_ntfs::compress::wof::Algorithm;
-use ntbak_ntfs::{AttributeType, File, FileName, FileReference, Namespace};
-use ntbak_wire::record::{Extent, Extents, FileInfo, Link, NodeId, SmallKind, StreamFlags, StreamHead};
+use ntbak_ntfs::{AttributeType, File, FileName, FileReference, Namespace, StandardInformation};
+use ntbak_wire::record::{
+    Extent, Extents, FileInfo, Link, NodeId, NtfsFields, SmallKind, StreamFlags, StreamHead,
+};
 use ntbak_wire::stream::StreamName;
 use ntbak_wire::{FileAttributes, Name, Win32Error};
 
@@ -75,6 +77,8 @@ impl NtfsSource {
             case_sensitive: file.is_case_sensitive(),
             unix_mode: None,
             unix_owner: None,
+            wof: None,
+            ntfs: file.standard_information().and_then(fields),
         };
         let (path, streams, losses, notes) = (path.to_owned(), Vec::new(), Vec::new(), Vec::new());
         let mut source = Self { file, path, info, streams, wof: None, losses, notes };
@@ -157,6 +161,7 @@ impl NtfsSource {
             Ok(None) => {}
             Ok(Some(algorithm)) => {
                 self.wof = Some(algorithm);
+                self.info.wof = self.file.reparse().ok().flatten().map(Cow::into_owned);
                 self.info.attributes -= FileAttributes::REPARSE_POINT | FileAttributes::SPARSE_FILE;
             }
             // What is empty has lost nothing.
@@ -252,6 +257,20 @@ impl NtfsSource {
     fn fault(&self, error: ntbak_ntfs::Error) -> Error {
         Error::from(error).at_path(&self.path)
     }
+}
+
+/// What only NTFS itself uses; `None` when all of it is 0.
+fn fields(information: &StandardInformation) -> Option<NtfsFields> {
+    let extended = information.extended.as_ref();
+    let fields = NtfsFields {
+        owner_id: extended.map_or(0, |extended| extended.owner_id),
+        quota_charged: extended.map_or(0, |extended| extended.quota_charged),
+        usn: extended.map_or(0, |extended| extended.usn),
+        max_versions: information.max_versions,
+        version: information.version,
+        class_id: information.class_id,
+    };
+    (fields != NtfsFields::default()).then_some(fields)
 }
 
 /// A file of a volume within it.

@@ -36,7 +36,7 @@ pub struct Ntfs3gSource {
     path: PathBuf,
     info: FileInfo,
     /// Named streams are opened in this directory as `base:stream`.
-    dir: OwnedFd,
+    dir: Arc<OwnedFd>,
     base: OsString,
     streams: Vec<Stream>,
     /// What was found to be out of reach.
@@ -106,13 +106,15 @@ impl Ntfs3gSource {
             case_sensitive: false,
             unix_mode: None,
             unix_owner: None,
+            wof: None,
+            ntfs: None,
         };
         let is_reparse = attributes.contains(FileAttributes::REPARSE_POINT);
         let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         let (dir, base) = if is_directory {
             // The parent of a mounted directory is on another volume: its streams are reached from within.
             let dir = node.open_content(OFlags::RDONLY | OFlags::DIRECTORY);
-            (dir.map_err(|error| Error::io("opening the directory", error))?, OsString::new())
+            (Arc::new(dir.map_err(|error| Error::io("opening the directory", error))?), OsString::new())
         } else {
             (spot.dir, spot.name)
         };

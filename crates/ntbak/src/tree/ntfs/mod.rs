@@ -71,6 +71,10 @@ impl VolumeFile<'_> {
 type Each<'e> = &'e mut dyn FnMut(&VolumeFile<'_>) -> Result<()>;
 
 impl NtfsTree {
+    /// The directory of files that no directory of the volume leads to, where those are in the tree. It is not on the
+    /// volume.
+    pub const ORPHANS: &str = "$OrphanFiles";
+
     /// The tree below `root`, a file or directory of `volume` that the user knows as `shown`.
     #[must_use]
     pub fn new(volume: NtfsVolume, root: &NtfsSource, shown: &Path) -> Self {
@@ -123,18 +127,28 @@ impl NtfsTree {
             let why = "the directory is not in the catalogue of the volume: its record is damaged";
             return Err(Error::new(Win32Error::INVALID_DATA, why).at_path(&self.shown));
         };
+        let options = self.volume.options();
         // The tree of the volume; or NTFS' own files, where one of their directories was asked for.
         let place = catalogue.place(root);
-        let doubles = Doubles::find(catalogue, place);
-        let paths = Paths { tree: self, catalogue, doubles: &doubles, root, select };
+        let is_volume = self.root.record() == ntbak_ntfs::system_file::ROOT;
+        let (system, orphans) = (is_volume && options.system, is_volume && options.orphans);
+        let is_there = |found: Place| {
+            found == place || system && found == Place::System || orphans && found == Place::Orphan
+        };
+        let doubles = Doubles::find(catalogue, is_there);
+        let paths = Paths { tree: self, catalogue, doubles: &doubles, root, system, select };
         let mut elsewhere = 0;
         ahead::read_ahead(paths, report, with_content, each, |files| {
             let mut walk = Walk::new(paths, files);
-            for (id, entry) in catalogue.all().filter(|(id, _)| catalogue.place(*id) == place) {
+            for (id, entry) in catalogue.all() {
                 if report.cancelled() {
                     return Err(super::cancelled());
                 }
-                walk.entry(id, entry)?;
+                match catalogue.place(id) {
+                    found if !is_there(found) => {}
+                    Place::Orphan if place != Place::Orphan => walk.orphan(id, entry)?,
+                    _ => walk.entry(id, entry)?,
+                }
             }
             elsewhere = walk.elsewhere;
             Ok(())
@@ -143,7 +157,7 @@ impl NtfsTree {
             let what = format!("{elsewhere} files have other names, too, outside of what was read");
             FileReport { to: report, path: &self.shown }.note(None, what);
         }
-        tell_what_is_out_of_reach(catalogue, &volume_report);
+        tell_what_is_out_of_reach(catalogue, orphans, &volume_report);
         Ok(())
     }
 
@@ -207,7 +221,7 @@ impl Tree for NtfsTree {
 }
 
 /// Tells of files that cannot be read, and that no directory leads to.
-fn tell_what_is_out_of_reach(catalogue: &Catalogue, report: &FileReport<'_>) {
+fn tell_what_is_out_of_reach(catalogue: &Catalogue, with_orphans: bool, report: &FileReport<'_>) {
     for error in catalogue.damage() {
         report.loss(LossKind::Content, format!("a file, or a part of one, cannot be read: {error}"));
     }
@@ -224,7 +238,7 @@ fn tell_what_is_out_of_reach(catalogue: &Catalogue, report: &FileReport<'_>) {
             orphans += 1;
         }
     }
-    if orphans > 0 {
-        report.note(None, format!("{orphans} files are in no directory of the volume, and were passed over"));
+    if orphans > 0 && !with_orphans {
+        report.note(None, format!("{orphans} files are in no directory of the volume, and were passed over; --orphans takes them"));
     }
 }

@@ -4,19 +4,22 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use ntbak_ntfs::catalogue::{Entry, EntryFlags, FileId};
+use ntbak_ntfs::catalogue::{Entry, EntryFlags, FileId, Place};
 use ntbak_ntfs::{Catalogue, Link};
 use ntbak_wire::Name;
 
 use super::NtfsTree;
 use super::ahead::{Ahead, Job};
-use super::names::Doubles;
+use super::names::{Doubles, safe};
 use crate::error::Result;
 use crate::report::LossKind;
 use crate::tree::{Select, Verdict};
 
 /// No path of Windows has more steps: 32,767 UTF-16 units, one for each name and one for each slash.
 const MAX_DEPTH: usize = 16_384;
+
+/// From one orphan to the next above it no more steps are gone than this.
+const MAX_ORPHAN_DEPTH: usize = 64;
 
 /// The way to each directory.
 #[derive(Clone, Copy)]
@@ -25,6 +28,8 @@ pub(super) struct Paths<'w> {
     pub(super) catalogue: &'w Catalogue,
     pub(super) doubles: &'w Doubles,
     pub(super) root: FileId,
+    /// Whether NTFS' own files are in the tree of the volume, too.
+    pub(super) system: bool,
     pub(super) select: &'w Select,
 }
 
@@ -53,8 +58,9 @@ impl Paths<'_> {
 
     /// The directories on the way from this one up to below the root; `None` when it leads elsewhere.
     fn way(&self, id: FileId) -> Option<Vec<FileId>> {
+        let place = self.catalogue.place(id);
         let is_here = self.catalogue.entry(id).is_some_and(Entry::is_directory)
-            && self.catalogue.place(id) == self.catalogue.place(self.root);
+            && (place == self.catalogue.place(self.root) || self.system && place == Place::System);
         let (mut way, mut at) = (Vec::new(), Some(id).filter(|_| is_here)?);
         while at != self.root {
             // What is in the tree of the volume leads to its root, but NTFS' own files may go in circles.
@@ -147,6 +153,38 @@ impl<'w, 'a, 'b, 'e> Walk<'w, 'a, 'b, 'e> {
             self.show_directories(one.directory)?;
         }
         self.show(entry, path, Some(first.link), others, told)
+    }
+
+    /// A file or directory that no directory leads to: by its reference and name, within the orphans that it is in.
+    pub(super) fn orphan(&mut self, id: FileId, entry: &Entry) -> Result<()> {
+        let Paths { tree, catalogue, select, .. } = self.paths;
+        let (mut way, mut top) = (vec![id], id);
+        while way.len() < MAX_ORPHAN_DEPTH {
+            let parent = catalogue.primary_name(top).and_then(|name| catalogue.parent(name));
+            let is_orphan = |id: &FileId| catalogue.place(*id) == Place::Orphan && !way.contains(id);
+            let Some(parent) = parent.filter(is_orphan) else { break };
+            way.push(parent);
+            top = parent;
+        }
+        let mut path = tree.place.clone();
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(NtfsTree::ORPHANS.as_bytes());
+        way.pop();
+        let name = catalogue.primary_name(top).map(|name| Name::from_units(catalogue.name(name).to_vec()));
+        let reference = catalogue.entry(top).map(Entry::reference).unwrap_or_default();
+        let step =
+            [format!("/{reference}-").as_bytes(), &name.as_ref().map(safe).unwrap_or_default()].concat();
+        path.extend_from_slice(&step);
+        for id in way.into_iter().rev() {
+            self.paths.step(&mut path, id);
+        }
+        if !select.is_all() && !select.wants(select.verdict_on(&path, entry.is_directory())) {
+            return Ok(());
+        }
+        let link = catalogue.links(id).into_iter().next();
+        self.show(entry, path, link, Vec::new(), Told::new())
     }
 
     /// A name of a file with its path, when it is in the tree and wanted.

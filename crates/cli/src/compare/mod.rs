@@ -16,6 +16,10 @@ use crate::json as member;
 use crate::many::Many;
 use crate::report::Reporter;
 
+mod files;
+
+use files::{Files, Place, beside};
+
 /// Facts that change by being read, or that nobody can set, or that hang on the place.
 const PASSED: [&str; 3] = ["path", "accessed", "changed"];
 /// Compared only where both have them: no Windows file has any.
@@ -24,16 +28,9 @@ const OF_LINUX: [&str; 3] = ["mode", "uid", "gid"];
 /// One tree, described.
 pub(crate) struct Pictured {
     spool: File,
-    files: BTreeMap<Vec<u8>, Place>,
+    files: Files,
     /// Files with several names: under each name, all of them.
     groups: BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>,
-}
-
-#[derive(Clone, Copy)]
-struct Place {
-    offset: u64,
-    len: usize,
-    digest: [u8; 16],
 }
 
 /// One difference.
@@ -88,7 +85,7 @@ pub(crate) fn describe(many: &mut Many, select: &Select, reporter: &Reporter) ->
     let fault = |error| Failure::io("the temporary file of the comparison", error);
     let spool = tempfile::tempfile().map_err(fault)?;
     let mut writer = BufWriter::new(spool.try_clone().map_err(fault)?);
-    let (mut files, mut links, mut offset) = (BTreeMap::new(), Vec::new(), 0);
+    let (mut files, mut links, mut offset) = (Files::default(), Vec::new(), 0);
     let mut failed = None;
     let listener = Box::new(|described: Described<'_>| {
         match described {
@@ -102,7 +99,8 @@ pub(crate) fn describe(many: &mut Many, select: &Select, reporter: &Reporter) ->
                     return Err(ntbak::Error::io("writing", std::io::Error::from(kind)));
                 }
                 let digest = digest(&text);
-                files.insert(file.path.clone(), Place { offset, len: line.len(), digest });
+                let len = u32::try_from(line.len()).map_err(|_| too_long(&file.path))?;
+                files.push(&file.path, Place { offset, len, digest });
                 offset += line.len() as u64;
             }
         }
@@ -115,10 +113,12 @@ pub(crate) fn describe(many: &mut Many, select: &Select, reporter: &Reporter) ->
     walked?;
     writer.flush().map_err(fault)?;
     drop(writer);
+    files.sort();
     let mut groups: BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>> = BTreeMap::new();
-    for (path, target) in links {
-        if let Some(place) = files.get(&target).copied() {
-            files.insert(path.clone(), place);
+    let placed: Vec<_> = links.iter().map(|(_, target)| files.get(target)).collect();
+    for ((path, target), place) in links.into_iter().zip(placed) {
+        if let Some(place) = place {
+            files.push(&path, place);
         }
         groups.entry(target.clone()).or_insert_with(|| BTreeSet::from([target])).insert(path);
     }
@@ -128,7 +128,13 @@ pub(crate) fn describe(many: &mut Many, select: &Select, reporter: &Reporter) ->
             groups.insert(path.clone(), group.clone());
         }
     }
+    files.sort();
     Ok(Pictured { spool, files, groups })
+}
+
+fn too_long(path: &[u8]) -> ntbak::Error {
+    let why = "there is more to say about it than 4 GiB";
+    ntbak::Error::new(ntbak_wire::Win32Error::NOT_SUPPORTED, why).at_path(describe::shown(path))
 }
 
 fn digest(file: &Value) -> [u8; 16] {
@@ -156,7 +162,7 @@ fn forget_ranges(members: &mut serde_json::Map<String, Value>) {
 impl Pictured {
     fn read(&self, place: Place) -> Result<Value, Failure> {
         let fault = |error| Failure::io("the temporary file of the comparison", error);
-        let mut bytes = vec![0; place.len];
+        let mut bytes = vec![0; place.len as usize];
         self.spool.read_exact_at(&mut bytes, place.offset).map_err(fault)?;
         serde_json::from_slice(&bytes).map_err(|error| fault(error.into()))
     }
@@ -173,17 +179,16 @@ pub(crate) fn compare(
         count += 1;
         each(difference)
     };
-    let paths: BTreeSet<_> = a.files.keys().chain(b.files.keys()).collect();
-    for path in paths {
+    for (path, one, other) in beside(&a.files, &b.files) {
         let difference = |what: &str, a: Value, b: Value| Difference {
-            path: path.clone(),
+            path: path.to_vec(),
             stream: None,
             what: what.to_owned(),
             a,
             b,
         };
-        let (one, other) = match (a.files.get(path), b.files.get(path)) {
-            (Some(one), Some(other)) => (*one, *other),
+        let (one, other) = match (one, other) {
+            (Some(one), Some(other)) => (one, other),
             (one, other) => {
                 let side = |there: bool| if there { Value::Bool(true) } else { Value::Null };
                 tell(difference("only", side(one.is_some()), side(other.is_some())))?;
