@@ -48,10 +48,11 @@ pub(crate) const CASE_SENSITIVE: &str = "NTBAK.casesensitive";
 pub(crate) const EFS: &str = "NTBAK.efs";
 pub(crate) const WOF: &str = "NTBAK.wof";
 pub(crate) const FILE_ID: &str = "NTBAK.fileid";
+pub(crate) const SI: &str = "NTBAK.si";
 
 /// Whether a reader of this crate knows what a key means, or that it means nothing for it.
 pub(crate) fn is_known(key: &[u8]) -> bool {
-    const KNOWN: [&str; 37] = [
+    const KNOWN: [&str; 38] = [
         PATH,
         LINKPATH,
         SIZE,
@@ -87,6 +88,7 @@ pub(crate) fn is_known(key: &[u8]) -> bool {
         EFS,
         WOF,
         FILE_ID,
+        SI,
         "uname",
         "gname",
     ];

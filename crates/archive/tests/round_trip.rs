@@ -7,7 +7,7 @@ mod common;
 use common::random::any_files;
 use common::*;
 use ntbak_archive::{Archive, Limits, verify, zstd};
-use ntbak_wire::record::{Extents, Record, SmallKind, StreamHead};
+use ntbak_wire::record::{Extents, NtfsFields, Record, SmallKind, StreamHead};
 use ntbak_wire::{FileAttributes, Name, reparse};
 use proptest::prelude::*;
 use std::io::{Cursor, Write};
@@ -146,11 +146,27 @@ fn a_wof_file_that_is_stored_as_it_reads_says_how_it_was_packed() {
     let wof = [1_u32, 2, 1, 1].map(u32::to_le_bytes).concat();
     let buffer = reparse::build(reparse::ReparseTag::WOF, None, &wof).unwrap();
     let mut stored = file("stored", b"content");
-    stored.small.push((SmallKind::Reparse, buffer));
     let mut raw = File { path: b"raw".into(), ..stored.clone() };
+    stored.info.wof = Some(buffer.clone());
+    raw.small.push((SmallKind::Reparse, buffer));
     raw.info.attributes |= FileAttributes::REPARSE_POINT;
-    let read = read(&archive(&[stored, raw])).unwrap();
+    let read = read(&archive(&[stored.clone(), raw.clone()])).unwrap();
     assert_eq!(read.wof, [Some("lzx".into()), None]);
+    // The reparse point that it had is told and not given: what is restored is a plain file.
+    assert_eq!((&read.files[0].info.wof, &read.files[0].small), (&stored.info.wof, &Vec::new()));
+    assert_eq!((&read.files[1].info.wof, &read.files[1].small), (&None, &raw.small));
+}
+
+#[test]
+fn what_only_ntfs_uses_is_kept_for_information() {
+    let mut with = file("with", b"");
+    let fields = NtfsFields { owner_id: 7, quota_charged: u64::MAX, usn: 1 << 40, ..NtfsFields::default() };
+    with.info.ntfs = Some(fields);
+    let bytes = archive(&[with, file("without", b"")]);
+    let text = b" NTBAK.si=owner=7 quota=18446744073709551615 usn=1099511627776\n";
+    assert!(bytes.windows(text.len()).any(|window| window == text));
+    let read = read(&bytes).unwrap();
+    assert_eq!((read.files[0].info.ntfs, read.files[1].info.ntfs), (Some(fields), None));
 }
 
 #[test]

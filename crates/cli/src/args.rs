@@ -364,6 +364,15 @@ pub(crate) struct Reading {
     /// Let a disk image open the files that lie below it (backing files of qcow2).
     #[arg(long)]
     backing_files: bool,
+    /// In the tree of a volume, also NTFS' own files ($MFT and its kin).
+    #[arg(long)]
+    system: bool,
+    /// In the tree of a volume, also files that no directory leads to, below `$OrphanFiles`.
+    #[arg(long)]
+    orphans: bool,
+    /// Refuse volumes that were not dismounted, or that Windows sleeps on.
+    #[arg(long)]
+    require_clean: bool,
 }
 
 impl Reading {
@@ -373,7 +382,13 @@ impl Reading {
             Wof::Data => WofView::Data,
             Wof::Raw => WofView::Raw,
         };
-        VolumeOptions::default().wof(wof).salvage(self.salvage).backing_files(self.backing_files)
+        VolumeOptions::default()
+            .wof(wof)
+            .salvage(self.salvage)
+            .backing_files(self.backing_files)
+            .system(self.system)
+            .orphans(self.orphans)
+            .require_clean(self.require_clean)
     }
 }
 

@@ -20,6 +20,8 @@ mod image;
 mod image_corpus;
 #[path = "ntfs3g/image_efs.rs"]
 mod image_efs;
+#[path = "ntfs3g/image_options.rs"]
+mod image_options;
 #[path = "ntfs3g/image_shapes.rs"]
 mod image_shapes;
 #[path = "ntfs3g/image_tree.rs"]

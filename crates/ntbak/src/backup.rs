@@ -343,15 +343,19 @@ impl<'s> FileRecords<'s> {
         Record::EndStream { size: self.head.size }
     }
 
+    /// The next piece of content, where no reading is needed.
+    fn in_memory(&self, offset: u64, end: u64) -> Option<&'s [u8]> {
+        let content = self.source.in_memory(self.index)?;
+        let (offset, end) = (usize::try_from(offset).ok()?, usize::try_from(end).ok()?);
+        let piece = content.get(offset..end.min(content.len()))?;
+        Some(piece).filter(|piece| !piece.is_empty())
+    }
+
     /// Reads the next piece of content into the buffer: how many bytes.
     fn read(&mut self, offset: u64, end: u64) -> Result<usize> {
         let want = usize::try_from(end - offset).map_or(CHUNK, |want| want.min(CHUNK));
-        if self.buffer.len() < want {
-            self.buffer.resize(want, 0);
-        }
-        let buffer = self.buffer.get_mut(..want).unwrap_or_default();
         self.source
-            .read_at(self.index, offset, buffer)
+            .read_piece(self.index, offset, want, &mut self.buffer)
             .map_err(|error| error.in_stream(self.head.name.as_ref()).at_offset(offset))
     }
 
@@ -414,6 +418,10 @@ impl Records for FileRecords<'_> {
                 State::Content { offset, end } => {
                     if self.report.to.cancelled() {
                         return Err(Error::new(Win32Error::OPERATION_ABORTED, "cancelled"));
+                    }
+                    if let Some(data) = self.in_memory(offset, end) {
+                        self.state = State::Content { offset: offset + data.len() as u64, end };
+                        return Ok(Some(Record::Bytes { offset, data }));
                     }
                     let got = self.read(offset, end)?;
                     if got == 0 {

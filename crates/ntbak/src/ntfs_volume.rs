@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use ntbak_image::{Image, OpenOptions, Partition, PartitionTable};
 use ntbak_ntfs::catalogue::{Catalogue, CatalogueOptions};
-use ntbak_ntfs::{File, FileReference, Journal, Options, Remark, Volume};
+use ntbak_ntfs::{File, FileReference, Journal, NearbyFiles, Options, Remark, Volume};
 use ntbak_wire::stream::StreamName;
 use ntbak_wire::{Name, Win32Error};
 
@@ -25,6 +25,13 @@ pub struct VolumeOptions {
     pub backing_files: bool,
     /// How many threads a catalogue takes; 0 is one for each core.
     pub threads: usize,
+    /// Whether NTFS' own files (`$MFT` and its kin) are in the tree of the volume.
+    pub system: bool,
+    /// Whether files that no directory leads to are in the tree of the volume, below
+    /// [`NtfsTree::ORPHANS`](crate::tree::NtfsTree::ORPHANS).
+    pub orphans: bool,
+    /// Refuses a volume that was not dismounted: what only its journal or a sleeping Windows has would be missing.
+    pub require_clean: bool,
 }
 
 impl VolumeOptions {
@@ -46,6 +53,27 @@ impl VolumeOptions {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
+        self
+    }
+
+    /// The same options, with NTFS' own files in the tree or not.
+    #[must_use]
+    pub fn system(mut self, system: bool) -> Self {
+        self.system = system;
+        self
+    }
+
+    /// The same options, with files that no directory leads to or without.
+    #[must_use]
+    pub fn orphans(mut self, orphans: bool) -> Self {
+        self.orphans = orphans;
+        self
+    }
+
+    /// The same options, for clean volumes only or for all.
+    #[must_use]
+    pub fn require_clean(mut self, require_clean: bool) -> Self {
+        self.require_clean = require_clean;
         self
     }
 
@@ -98,7 +126,15 @@ impl NtfsVolume {
         let reading = Options::default().salvage(options.salvage).threads(options.threads);
         let volume = Volume::open(image.volume(&partition), reading)?;
         let (path, catalogue) = (path.to_owned(), OnceLock::new());
-        Ok(Self { path, image, table, partition, volume, options, catalogue })
+        let opened = Self { path, image, table, partition, volume, options, catalogue };
+        let state = opened.state();
+        if options.require_clean && !state.is_empty() {
+            let why = format!("the volume is not clean: {}", state.join("; "));
+            let hint =
+                "shut Windows down wholly, or let chkdsk check the volume; or leave --require-clean out";
+            return Err(Error::new(Win32Error::INVALID_DATA, why).hint(hint));
+        }
+        Ok(opened)
     }
 
     /// The image or device.
@@ -147,6 +183,22 @@ impl NtfsVolume {
     pub fn source(&self, reference: FileReference, path: &Path) -> Result<NtfsSource> {
         let file = self.volume.file(reference).map_err(|error| Error::from(error).at_path(path))?;
         Ok(NtfsSource::new(file, path, self.options.wof))
+    }
+
+    /// The same for one of many files, in the order of their records.
+    pub(crate) fn source_nearby(
+        &self,
+        files: &mut NearbyFiles,
+        reference: FileReference,
+        path: &Path,
+    ) -> Result<NtfsSource> {
+        let file = files.open(reference).map_err(|error| Error::from(error).at_path(path))?;
+        Ok(NtfsSource::new(file, path, self.options.wof))
+    }
+
+    /// How it was opened.
+    pub(crate) fn options(&self) -> VolumeOptions {
+        self.options
     }
 
     /// What a path leads to, as a source.

@@ -79,6 +79,17 @@ impl File {
             Expect::Record(number) | Expect::Deleted(number) => number,
         };
         let (base, torn) = volume.read_record(number)?;
+        Self::from_base(volume, expect, number, base, torn)
+    }
+
+    /// The file of a base record that was read already.
+    pub(crate) fn from_base(
+        volume: Volume,
+        expect: Expect,
+        number: u64,
+        base: Box<[u8]>,
+        torn: bool,
+    ) -> Result<Self> {
         let in_this = |error: Error| error.in_record(number);
         let record = Record::parse(&base).map_err(in_this)?;
         let expected = match expect {
@@ -479,8 +490,9 @@ impl File {
         Ok(value)
     }
 
-    /// The value of a stream that is in the records.
-    pub(crate) fn resident(&self, stream: &Stream) -> Option<&[u8]> {
+    /// The value of a stream that is in the records, from which it needs no reading; `None` for any other.
+    #[must_use]
+    pub fn resident(&self, stream: &Stream) -> Option<&[u8]> {
         stream.resident(&self.records)
     }
 

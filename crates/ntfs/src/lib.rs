@@ -16,6 +16,8 @@ ReadAt ─► Device ─► Mft ─► Record ─► Attribute ─► Runs      
 * [`Stream`]: size, valid data length, how it is stored, which ranges are allocated. [`File::read_at`] reads content by
   position, [`File::read_raw_at`] what the clusters hold (ciphertext).
 * [`Catalogue`]: what files there are, their names and paths, without reading a directory.
+* [`NearbyFiles`] opens many files in the order of their records, and [`Volume::read_ahead`] reads the content of many in
+  that of their clusters.
 
 Nothing is written, and nothing is replayed from the journal; [`Volume::state`] tells how the volume was left. Numbers in
 an image are checked before they are believed; a hole takes no memory and no time; no loop runs longer than the bytes
@@ -48,6 +50,7 @@ dissect (read for behaviour, never copied), from Microsoft's documents, and from
 */
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod attribute;
 mod attribute_list;
 mod boot;
@@ -63,6 +66,7 @@ mod file_name;
 mod fixup;
 mod index;
 mod mft;
+mod nearby;
 mod object_ids;
 mod record;
 mod runs;
@@ -81,6 +85,7 @@ pub use directory::DirectoryEntry;
 pub use error::{Error, Place, Problem, Result};
 pub use file::File;
 pub use file_name::{FileName, Link, Namespace, pair};
+pub use nearby::NearbyFiles;
 pub use ntbak_image::ReadAt;
 pub use record::FileReference;
 pub use secure::Secure;

@@ -161,6 +161,24 @@ impl Stream {
         runs.map(move |run: Run| (run.lcn.map(|lcn| lcn << shift), run.len << shift))
     }
 
+    /// Whether its content is what its clusters hold, without holes before the valid data length.
+    pub(crate) fn is_plain(&self) -> bool {
+        let special = AttributeFlags::COMPRESSION_MASK | AttributeFlags::ENCRYPTED;
+        if self.vdl == 0 || self.fault.is_some() || self.flags.intersects(special) {
+            return false;
+        }
+        let mut covered = 0_u64;
+        self.plain_runs().any(|(_, len)| {
+            covered = covered.saturating_add(len);
+            covered >= self.vdl
+        })
+    }
+
+    /// Its runs up to the first hole: byte of the volume and length in bytes.
+    pub(crate) fn plain_runs(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.clusters().map_while(|(at, len)| Some((at?, len)))
+    }
+
     /// The value in the records of its file, when it is resident.
     pub(crate) fn resident<'r>(&self, records: &'r [Box<[u8]>]) -> Option<&'r [u8]> {
         match &self.storage {

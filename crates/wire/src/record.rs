@@ -133,6 +133,29 @@ pub struct FileInfo {
     pub unix_mode: Option<u32>,
     /// The user and group that a file on Linux belongs to, by number.
     pub unix_owner: Option<(u32, u32)>,
+    /// The reparse buffer of a file that Windows had compressed as a whole (WOF), and that is given as the plain file
+    /// it reads as. For information.
+    pub wof: Option<Vec<u8>>,
+    /// What `$STANDARD_INFORMATION` has beside attributes, times and security id; `None` where all of it is 0. For
+    /// information.
+    pub ntfs: Option<NtfsFields>,
+}
+
+/// Fields of `$STANDARD_INFORMATION` that mean something only on the volume they are from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NtfsFields {
+    /// Who is charged for it, in `$Quota`.
+    pub owner_id: u32,
+    /// Bytes that are charged.
+    pub quota_charged: u64,
+    /// Its last entry in the change journal.
+    pub usn: u64,
+    /// Maximum number of versions.
+    pub max_versions: u32,
+    /// Version.
+    pub version: u32,
+    /// Class id.
+    pub class_id: u32,
 }
 
 impl FileInfo {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ntbak_wire::record::{Link, NodeId, SmallKind, StreamFlags, Times};
+use ntbak_wire::record::{Link, NodeId, NtfsFields, SmallKind, StreamFlags, Times};
 use ntbak_wire::stream::StreamName;
 use ntbak_wire::{FileAttributes, FileTime, Name, ea, reparse, security};
 
@@ -43,6 +43,7 @@ impl Decoder<'_> {
         facts.info.attributes = self.attributes(directory);
         facts.info.times = self.times();
         facts.info.node = NodeId(self.decimal(keys::FILE_ID).unwrap_or(0));
+        facts.info.ntfs = self.entry.get_some(keys::SI).and_then(si_fields);
         facts.info.case_sensitive = self.flag(keys::CASE_SENSITIVE);
         facts.info.unix_mode = self.mode();
         let name = self.path.file_name().unwrap_or(b".").to_owned();
@@ -51,6 +52,10 @@ impl Decoder<'_> {
         if facts.reparse.is_none() && self.entry.typeflag == b'2' {
             facts.reparse = self.link();
             facts.info.attributes.set(FileAttributes::REPARSE_POINT, facts.reparse.is_some());
+        }
+        if self.entry.get_some(keys::WOF).is_some() {
+            // The content is that of a plain file: with the reparse point it would be none.
+            facts.info.wof = facts.reparse.take();
         }
         facts
     }
@@ -274,4 +279,26 @@ impl Decoder<'_> {
         let unknown = self.entry.all().filter(|(key, _)| !keys::is_known(key));
         unknown.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
     }
+}
+
+/// The fields of `NTBAK.si`; what is no such field is passed over, for all of it is only for information.
+fn si_fields(text: &[u8]) -> Option<NtfsFields> {
+    let mut fields = NtfsFields::default();
+    for field in text.split(|byte| *byte == b' ') {
+        let field = std::str::from_utf8(field).ok().and_then(|field| field.split_once('='));
+        let Some((name, Ok(value))) = field.map(|(name, value)| (name, value.parse::<u64>())) else {
+            continue;
+        };
+        let small = u32::try_from(value).unwrap_or(0);
+        match name {
+            "owner" => fields.owner_id = small,
+            "quota" => fields.quota_charged = value,
+            "usn" => fields.usn = value,
+            "maxversions" => fields.max_versions = small,
+            "version" => fields.version = small,
+            "class" => fields.class_id = small,
+            _ => {}
+        }
+    }
+    (fields != NtfsFields::default()).then_some(fields)
 }

@@ -38,11 +38,13 @@ impl Builder {
                 self.small(kind, payload);
             }
         }
-        if let Some(reparse) = facts.reparse.as_ref().filter(|_| !shows_reparse(&facts.info)) {
+        let of_wof = facts.info.wof.as_deref().filter(|_| facts.reparse.is_none());
+        if let Some((reparse, algorithm)) =
+            of_wof.and_then(|reparse| Some((reparse, wof_algorithm(reparse)?)))
+        {
             // The content is stored as it reads, and the attributes are those that Windows shows.
-            if let Some(algorithm) = wof_algorithm(reparse) {
-                self.put(keys::WOF, algorithm.as_bytes());
-            }
+            self.base64(keys::REPARSE, reparse);
+            self.put(keys::WOF, algorithm.as_bytes());
         }
         self.linux(&facts.linux);
     }
@@ -64,6 +66,11 @@ impl Builder {
         self.flag(keys::CASE_SENSITIVE, info.case_sensitive);
         if info.node.0 != 0 {
             self.put(keys::FILE_ID, info.node.0.to_string().as_bytes());
+        }
+        if let Some(fields) = &info.ntfs {
+            let fields = super::si_fields(fields).into_iter().filter(|(_, value)| *value != 0);
+            let fields: Vec<String> = fields.map(|(name, value)| format!("{name}={value}")).collect();
+            self.put(keys::SI, fields.join(" ").as_bytes());
         }
     }
 
@@ -139,10 +146,6 @@ impl Builder {
     pub(crate) fn no_stream(&mut self) {
         self.put(keys::STREAM, b"");
     }
-}
-
-fn shows_reparse(info: &FileInfo) -> bool {
-    info.attributes.contains(FileAttributes::REPARSE_POINT)
 }
 
 /// The print name of a symbolic link or mount point, as the link name of a tar entry. `None` where there is none that

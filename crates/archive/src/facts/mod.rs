@@ -15,7 +15,8 @@ What is known of a file, as records of an extended header: [`encode`] and [`deco
 | 8.3 name | `NTBAK.shortname` | WTF-8 |
 | case-sensitive directory | `NTBAK.casesensitive` | `1` |
 | file reference or inode | `NTBAK.fileid` | decimal |
-| WOF-compressed, stored as it reads | `NTBAK.wof` | `xpress4k`, `xpress8k`, `xpress16k`, `lzx` |
+| WOF-compressed, stored as it reads; then `NTBAK.reparse` is only for information | `NTBAK.wof` | `xpress4k`, `xpress8k`, `xpress16k`, `lzx` |
+| what only NTFS itself uses of `$STANDARD_INFORMATION` | `NTBAK.si` | `owner=1 quota=2 usn=3 maxversions=4 version=5 class=6`, decimal, those that are not 0 |
 | attributes of Linux | `SCHILY.xattr.NAME` | the bytes |
 | owner on Linux | `uid`, `gid` | decimal |
 | name of a stream | `NTBAK.stream` | base64 of UTF-16LE |
@@ -31,7 +32,7 @@ Sources: go-winio `backuptar`; POSIX.1-2017 `pax`; `NTBAK.*` is our choice.
 pub(crate) mod decode;
 pub(crate) mod encode;
 
-use ntbak_wire::record::{FileInfo, SmallKind};
+use ntbak_wire::record::{FileInfo, NtfsFields, SmallKind};
 use ntbak_wire::reparse::{ReparseBuffer, ReparseTag, Target, Wof, WofAlgorithm};
 
 /// Owner, group and extended attributes of a file on Linux. They stand apart until [`ntbak_wire::record`] has a place
@@ -93,4 +94,16 @@ pub(crate) fn wof_algorithm(reparse: &[u8]) -> Option<&'static str> {
 
 pub(crate) fn is_mount_point(reparse: &[u8]) -> bool {
     ReparseBuffer::parse(reparse).is_ok_and(|buffer| buffer.tag() == ReparseTag::MOUNT_POINT)
+}
+
+/// The names of the fields in `NTBAK.si`, with their values.
+pub(crate) fn si_fields(fields: &NtfsFields) -> [(&'static str, u64); 6] {
+    [
+        ("owner", fields.owner_id.into()),
+        ("quota", fields.quota_charged),
+        ("usn", fields.usn),
+        ("maxversions", fields.max_versions.into()),
+        ("version", fields.version.into()),
+        ("class", fields.class_id.into()),
+    ]
 }

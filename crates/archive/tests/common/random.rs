@@ -77,6 +77,8 @@ fn any_info() -> impl Strategy<Value = FileInfo> {
                 case_sensitive,
                 unix_mode,
                 unix_owner: None,
+                wof: None,
+                ntfs: None,
             }
         },
     )

@@ -82,6 +82,24 @@ pub trait FileSource: Send + Sync {
     /// error with the next call.
     fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize>;
 
+    /// Reads at most `most` bytes of content to the beginning of `buffer`, which grows as it must, or is replaced by
+    /// another; answers as [`read_at`](Self::read_at).
+    ///
+    /// # Errors
+    /// As [`read_at`](Self::read_at).
+    fn read_piece(&self, stream: usize, offset: u64, most: usize, buffer: &mut Vec<u8>) -> Result<usize> {
+        if buffer.len() < most {
+            buffer.resize(most, 0);
+        }
+        self.read_at(stream, offset, buffer.get_mut(..most).unwrap_or_default())
+    }
+
+    /// The content of a stream from its first byte to its valid data length, where that is in memory as it is: then it
+    /// needs no reading. `None` says nothing about the stream.
+    fn in_memory(&self, _stream: usize) -> Option<&[u8]> {
+        None
+    }
+
     /// The file as it is stored, when it is encrypted and the place shows that; `None` otherwise.
     ///
     /// # Errors
@@ -137,6 +155,20 @@ macro_rules! forward {
 
             fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
                 (**self).read_at(stream, offset, buf)
+            }
+
+            fn read_piece(
+                &self,
+                stream: usize,
+                offset: u64,
+                most: usize,
+                buffer: &mut Vec<u8>,
+            ) -> Result<usize> {
+                (**self).read_piece(stream, offset, most, buffer)
+            }
+
+            fn in_memory(&self, stream: usize) -> Option<&[u8]> {
+                (**self).in_memory(stream)
             }
 
             fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {

@@ -134,6 +134,8 @@ fn any_info() -> impl Strategy<Value = FileInfo> {
             case_sensitive,
             unix_mode: None,
             unix_owner: None,
+            wof: None,
+            ntfs: None,
         },
     )
 }

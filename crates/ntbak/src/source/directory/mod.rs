@@ -141,6 +141,8 @@ impl DirectorySource {
             case_sensitive: false,
             unix_mode: (kind != FileType::Symlink).then_some(linux.mode),
             unix_owner: Some((linux.user, linux.group)),
+            wof: None,
+            ntfs: None,
         };
         let mut link = None;
         let mut unnamed = match kind {

@@ -1,11 +1,15 @@
 //! A file on an NTFS volume as a source, read from its records and clusters: no mount, no root.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ntbak_ntfs::compress::wof::Algorithm;
-use ntbak_ntfs::{AttributeType, File, FileName, FileReference, Namespace};
-use ntbak_wire::record::{Extent, Extents, FileInfo, Link, NodeId, SmallKind, StreamFlags, StreamHead};
+use ntbak_ntfs::{AttributeType, File, FileName, FileReference, Namespace, StandardInformation};
+use ntbak_wire::record::{
+    Extent, Extents, FileInfo, Link, NodeId, NtfsFields, SmallKind, StreamFlags, StreamHead,
+};
 use ntbak_wire::stream::StreamName;
 use ntbak_wire::{FileAttributes, Name, Win32Error};
 
@@ -52,6 +56,8 @@ struct Stream {
     attribute: Option<usize>,
     /// What is read is what is stored: zeros in a hole.
     raw: bool,
+    /// Its content up to the valid data length, which was read with that of other files.
+    ahead: Option<(Arc<Vec<u8>>, Range<usize>)>,
 }
 
 /// The stream in which WOF has the content.
@@ -71,6 +77,8 @@ impl NtfsSource {
             case_sensitive: file.is_case_sensitive(),
             unix_mode: None,
             unix_owner: None,
+            wof: None,
+            ntfs: file.standard_information().and_then(fields),
         };
         let (path, streams, losses, notes) = (path.to_owned(), Vec::new(), Vec::new(), Vec::new());
         let mut source = Self { file, path, info, streams, wof: None, losses, notes };
@@ -121,6 +129,29 @@ impl NtfsSource {
         find(true).or_else(|| find(false))
     }
 
+    /// Attributes, times and names.
+    pub(crate) fn basic_information(&self) -> &FileInfo {
+        &self.info
+    }
+
+    /// The streams whose content is in clusters and reads as what one expects of a file: their numbers, and what they
+    /// are on the volume.
+    pub(crate) fn stored_streams(&self) -> impl Iterator<Item = (usize, &ntbak_ntfs::Stream)> {
+        let streams = self.streams.iter().enumerate().filter(|(_, stream)| {
+            let encrypted = stream.head.flags.contains(StreamFlags::ENCRYPTED);
+            !stream.raw && !encrypted && stream.head.extents == Extents::All
+        });
+        let stored = streams.filter_map(|(index, stream)| Some((index, self.attribute(stream)?)));
+        stored.filter(|(_, attribute)| !attribute.is_resident())
+    }
+
+    /// Takes the content of a stream, up to its valid data length, that was read already.
+    pub(crate) fn put_ahead(&mut self, stream: usize, buffer: &Arc<Vec<u8>>, range: Range<usize>) {
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.ahead = Some((Arc::clone(buffer), range));
+        }
+    }
+
     /// Decides how a file of WOF is shown.
     fn look_at_overlay(&mut self, view: WofView) {
         if view == WofView::Raw {
@@ -130,6 +161,7 @@ impl NtfsSource {
             Ok(None) => {}
             Ok(Some(algorithm)) => {
                 self.wof = Some(algorithm);
+                self.info.wof = self.file.reparse().ok().flatten().map(Cow::into_owned);
                 self.info.attributes -= FileAttributes::REPARSE_POINT | FileAttributes::SPARSE_FILE;
             }
             // What is empty has lost nothing.
@@ -174,10 +206,12 @@ impl NtfsSource {
                 head.flags -= StreamFlags::SPARSE;
                 head.extents = Extents::All;
             }
-            streams.push(Stream { head, attribute: Some(index), raw: elsewhere && self.wof.is_none() });
+            let raw = elsewhere && self.wof.is_none();
+            streams.push(Stream { head, attribute: Some(index), raw, ahead: None });
         }
         if !is_directory && streams.first().is_none_or(|first| first.head.name.is_some()) {
-            streams.insert(0, Stream { head: StreamHead::plain(None, 0), attribute: None, raw: false });
+            let head = StreamHead::plain(None, 0);
+            streams.insert(0, Stream { head, attribute: None, raw: false, ahead: None });
         }
         if streams.len() > 2 {
             let upcase = self.file.volume().upcase();
@@ -223,6 +257,20 @@ impl NtfsSource {
     fn fault(&self, error: ntbak_ntfs::Error) -> Error {
         Error::from(error).at_path(&self.path)
     }
+}
+
+/// What only NTFS itself uses; `None` when all of it is 0.
+fn fields(information: &StandardInformation) -> Option<NtfsFields> {
+    let extended = information.extended.as_ref();
+    let fields = NtfsFields {
+        owner_id: extended.map_or(0, |extended| extended.owner_id),
+        quota_charged: extended.map_or(0, |extended| extended.quota_charged),
+        usn: extended.map_or(0, |extended| extended.usn),
+        max_versions: information.max_versions,
+        version: information.version,
+        class_id: information.class_id,
+    };
+    (fields != NtfsFields::default()).then_some(fields)
 }
 
 /// A file of a volume within it.
@@ -307,6 +355,16 @@ impl FileSource for NtfsSource {
             self.file.read_at(attribute, offset, buf)
         };
         read.map_err(|error| self.fault(error).in_stream(stream.head.name.as_ref()))
+    }
+
+    fn in_memory(&self, stream: usize) -> Option<&[u8]> {
+        let stream = self.streams.get(stream)?;
+        if let Some((buffer, range)) = &stream.ahead {
+            return buffer.get(range.clone());
+        }
+        // What WOF has of a file is in another stream.
+        let elsewhere = stream.head.name.is_none() && self.file.is_wof();
+        self.attribute(stream).filter(|_| !elsewhere).and_then(|attribute| self.file.resident(attribute))
     }
 
     fn encrypted(&self) -> Result<Option<Box<dyn Encrypted + '_>>> {

@@ -106,6 +106,8 @@ impl Ntfs3gSource {
             case_sensitive: false,
             unix_mode: None,
             unix_owner: None,
+            wof: None,
+            ntfs: None,
         };
         let is_reparse = attributes.contains(FileAttributes::REPARSE_POINT);
         let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;

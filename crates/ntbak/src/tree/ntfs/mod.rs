@@ -20,6 +20,8 @@ use crate::ntfs_volume::NtfsVolume;
 use crate::report::{FileReport, LossKind, Report};
 use crate::source::{FileSource, NtfsSource};
 
+mod ahead;
+mod large;
 mod names;
 mod walk;
 
@@ -44,7 +46,8 @@ pub struct NtfsTree {
 struct VolumeFile<'a> {
     path: &'a [u8],
     shown: &'a Path,
-    source: &'a NtfsSource,
+    source: &'a dyn FileSource,
+    info: &'a FileInfo,
     /// Its other names in the tree. Their paths may be long, and many, so they are made when they are asked for.
     others: &'a [Wanted],
     paths: Option<Paths<'a>>,
@@ -68,6 +71,10 @@ impl VolumeFile<'_> {
 type Each<'e> = &'e mut dyn FnMut(&VolumeFile<'_>) -> Result<()>;
 
 impl NtfsTree {
+    /// The directory of files that no directory of the volume leads to, where those are in the tree. It is not on the
+    /// volume.
+    pub const ORPHANS: &str = "$OrphanFiles";
+
     /// The tree below `root`, a file or directory of `volume` that the user knows as `shown`.
     #[must_use]
     pub fn new(volume: NtfsVolume, root: &NtfsSource, shown: &Path) -> Self {
@@ -109,7 +116,7 @@ impl NtfsTree {
     ///
     /// # Errors
     /// Those of `each`, at once; or there is no catalogue. A single file that cannot be read is a loss.
-    fn each(&self, select: &Select, report: &dyn Report, each: Each<'_>) -> Result<()> {
+    fn each(&self, select: &Select, report: &dyn Report, with_content: bool, each: Each<'_>) -> Result<()> {
         let volume_report = FileReport { to: report, path: self.volume.path() };
         self.volume.remarks(&volume_report);
         if !self.is_directory {
@@ -120,22 +127,37 @@ impl NtfsTree {
             let why = "the directory is not in the catalogue of the volume: its record is damaged";
             return Err(Error::new(Win32Error::INVALID_DATA, why).at_path(&self.shown));
         };
+        let options = self.volume.options();
         // The tree of the volume; or NTFS' own files, where one of their directories was asked for.
         let place = catalogue.place(root);
-        let doubles = Doubles::find(catalogue, place);
-        let paths = Paths { tree: self, catalogue, doubles: &doubles, root, select };
-        let mut walk = Walk::new(paths, report, each);
-        for (id, entry) in catalogue.all().filter(|(id, _)| catalogue.place(*id) == place) {
-            if report.cancelled() {
-                return Err(super::cancelled());
+        let is_volume = self.root.record() == ntbak_ntfs::system_file::ROOT;
+        let (system, orphans) = (is_volume && options.system, is_volume && options.orphans);
+        let is_there = |found: Place| {
+            found == place || system && found == Place::System || orphans && found == Place::Orphan
+        };
+        let doubles = Doubles::find(catalogue, is_there);
+        let paths = Paths { tree: self, catalogue, doubles: &doubles, root, system, select };
+        let mut elsewhere = 0;
+        ahead::read_ahead(paths, report, with_content, each, |files| {
+            let mut walk = Walk::new(paths, files);
+            for (id, entry) in catalogue.all() {
+                if report.cancelled() {
+                    return Err(super::cancelled());
+                }
+                match catalogue.place(id) {
+                    found if !is_there(found) => {}
+                    Place::Orphan if place != Place::Orphan => walk.orphan(id, entry)?,
+                    _ => walk.entry(id, entry)?,
+                }
             }
-            walk.entry(id, entry)?;
-        }
-        if walk.elsewhere > 0 {
-            let what = format!("{} files have other names, too, outside of what was read", walk.elsewhere);
+            elsewhere = walk.elsewhere;
+            Ok(())
+        })?;
+        if elsewhere > 0 {
+            let what = format!("{elsewhere} files have other names, too, outside of what was read");
             FileReport { to: report, path: &self.shown }.note(None, what);
         }
-        tell_what_is_out_of_reach(catalogue, &volume_report);
+        tell_what_is_out_of_reach(catalogue, orphans, &volume_report);
         Ok(())
     }
 
@@ -154,7 +176,8 @@ impl NtfsTree {
         if names > 1 {
             report.note(None, format!("it has {names} names; this one was read"));
         }
-        each(&VolumeFile { path, shown: &self.shown, source: &source, others: &[], paths: None })
+        let (shown, info) = (&self.shown, source.basic_information());
+        each(&VolumeFile { path, shown, source: &source, info, others: &[], paths: None })
     }
 
     /// A path in the tree as the user knows it.
@@ -176,29 +199,21 @@ impl Tree for NtfsTree {
         options: WalkOptions<'_>,
         visit: &mut dyn FnMut(Visit<'_>) -> Result<()>,
     ) -> Result<()> {
-        self.each(options.select, options.report, &mut |file| {
-            let VolumeFile { path, shown, source, .. } = *file;
+        self.each(options.select, options.report, !options.backup.no_content, &mut |file| {
+            let VolumeFile { path, shown, source, info, .. } = *file;
             let report = || FileReport { to: options.report, path: shown };
             let mut records = match FileRecords::new(source, options.backup, report()) {
                 Ok(records) => records,
                 Err(error) => {
-                    let info = source.info()?;
                     let encrypted = info.attributes.contains(FileAttributes::ENCRYPTED);
                     report().loss(if encrypted { LossKind::Efs } else { LossKind::Content }, error.reason());
                     return Ok(());
                 }
             };
-            let info = records.info().clone();
-            visit(Visit::File(FileVisit { path, shown, info: &info, content: &mut records }))?;
-            for (other, short) in file.other_names(&info) {
+            visit(Visit::File(FileVisit { path, shown, info, content: &mut records }))?;
+            for (other, short) in file.other_names(info) {
                 let shown = self.shown(&other);
-                visit(Visit::Link(LinkVisit {
-                    path: &other,
-                    shown: &shown,
-                    target: path,
-                    short,
-                    info: &info,
-                }))?;
+                visit(Visit::Link(LinkVisit { path: &other, shown: &shown, target: path, short, info }))?;
             }
             Ok(())
         })
@@ -206,7 +221,7 @@ impl Tree for NtfsTree {
 }
 
 /// Tells of files that cannot be read, and that no directory leads to.
-fn tell_what_is_out_of_reach(catalogue: &Catalogue, report: &FileReport<'_>) {
+fn tell_what_is_out_of_reach(catalogue: &Catalogue, with_orphans: bool, report: &FileReport<'_>) {
     for error in catalogue.damage() {
         report.loss(LossKind::Content, format!("a file, or a part of one, cannot be read: {error}"));
     }
@@ -223,7 +238,7 @@ fn tell_what_is_out_of_reach(catalogue: &Catalogue, report: &FileReport<'_>) {
             orphans += 1;
         }
     }
-    if orphans > 0 {
-        report.note(None, format!("{orphans} files are in no directory of the volume, and were passed over"));
+    if orphans > 0 && !with_orphans {
+        report.note(None, format!("{orphans} files are in no directory of the volume, and were passed over; --orphans takes them"));
     }
 }

@@ -17,9 +17,9 @@ use crate::host::escape;
 pub(super) struct Doubles(HashSet<(FileId, FileId, Name)>);
 
 impl Doubles {
-    /// Looks at every name of the files in this place. No volume has any that nothing has happened to.
-    pub(super) fn find(catalogue: &Catalogue, place: Place) -> Self {
-        let there = catalogue.all().filter(|(id, _)| catalogue.place(*id) == place);
+    /// Looks at every name of the files in these places. No volume has any that nothing has happened to.
+    pub(super) fn find(catalogue: &Catalogue, is_there: impl Fn(Place) -> bool) -> Self {
+        let there = catalogue.all().filter(|(id, _)| is_there(catalogue.place(*id)));
         let all = there.flat_map(|(id, _)| catalogue.names(id));
         let long = all.filter(|name| catalogue.namespace(*name) != Namespace::DOS);
         let hashed = long.filter_map(|name| {

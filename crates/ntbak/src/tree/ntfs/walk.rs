@@ -1,20 +1,25 @@
 //! The way through a catalogue: which files are in the tree, by which paths, and in which order.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::rc::Rc;
 
-use ntbak_ntfs::catalogue::{Entry, EntryFlags, FileId};
+use ntbak_ntfs::catalogue::{Entry, EntryFlags, FileId, Place};
 use ntbak_ntfs::{Catalogue, Link};
 use ntbak_wire::Name;
 
-use super::names::Doubles;
-use super::{Each, NtfsTree, VolumeFile};
+use super::NtfsTree;
+use super::ahead::{Ahead, Job};
+use super::names::{Doubles, safe};
 use crate::error::Result;
-use crate::report::{FileReport, LossKind, Report};
+use crate::report::LossKind;
 use crate::tree::{Select, Verdict};
 
 /// No path of Windows has more steps: 32,767 UTF-16 units, one for each name and one for each slash.
 const MAX_DEPTH: usize = 16_384;
+
+/// From one orphan to the next above it no more steps are gone than this.
+const MAX_ORPHAN_DEPTH: usize = 64;
 
 /// The way to each directory.
 #[derive(Clone, Copy)]
@@ -23,6 +28,8 @@ pub(super) struct Paths<'w> {
     pub(super) catalogue: &'w Catalogue,
     pub(super) doubles: &'w Doubles,
     pub(super) root: FileId,
+    /// Whether NTFS' own files are in the tree of the volume, too.
+    pub(super) system: bool,
     pub(super) select: &'w Select,
 }
 
@@ -51,8 +58,9 @@ impl Paths<'_> {
 
     /// The directories on the way from this one up to below the root; `None` when it leads elsewhere.
     fn way(&self, id: FileId) -> Option<Vec<FileId>> {
+        let place = self.catalogue.place(id);
         let is_here = self.catalogue.entry(id).is_some_and(Entry::is_directory)
-            && self.catalogue.place(id) == self.catalogue.place(self.root);
+            && (place == self.catalogue.place(self.root) || self.system && place == Place::System);
         let (mut way, mut at) = (Vec::new(), Some(id).filter(|_| is_here)?);
         while at != self.root {
             // What is in the tree of the volume leads to its root, but NTFS' own files may go in circles.
@@ -91,10 +99,13 @@ impl Paths<'_> {
     }
 }
 
-pub(super) struct Walk<'w, 'e> {
+/// What is told of a file before it is shown.
+type Told = Vec<(PathBuf, LossKind, String)>;
+
+pub(super) struct Walk<'w, 'a, 'b, 'e> {
     paths: Paths<'w>,
-    report: &'w dyn Report,
-    each: Each<'e>,
+    /// Where the files go.
+    files: &'a mut Ahead<'b, 'e>,
     /// The directory that was asked for last: most files are in the one of the file before.
     last: Option<(FileId, Option<Rc<Directory>>)>,
     /// What was found about the root, and about each directory that was asked for, where there are rules.
@@ -106,11 +117,11 @@ pub(super) struct Walk<'w, 'e> {
     pub(super) elsewhere: u64,
 }
 
-impl<'w, 'e> Walk<'w, 'e> {
-    pub(super) fn new(paths: Paths<'w>, report: &'w dyn Report, each: Each<'e>) -> Self {
+impl<'w, 'a, 'b, 'e> Walk<'w, 'a, 'b, 'e> {
+    pub(super) fn new(paths: Paths<'w>, files: &'a mut Ahead<'b, 'e>) -> Self {
         let first_verdict = paths.select.verdict_on(&paths.tree.place, true);
         let (last, verdicts, shown, elsewhere) = (None, HashMap::new(), HashSet::new(), 0);
-        Self { paths, report, each, last, first_verdict, verdicts, shown, elsewhere }
+        Self { paths, files, last, first_verdict, verdicts, shown, elsewhere }
     }
 
     pub(super) fn entry(&mut self, id: FileId, entry: &Entry) -> Result<()> {
@@ -120,8 +131,9 @@ impl<'w, 'e> Walk<'w, 'e> {
             return if wanted { self.show_directories(id) } else { Ok(()) };
         }
         let (mut first, mut others, mut elsewhere) = (None::<(Wanted, Vec<u8>)>, Vec::<Wanted>::new(), false);
+        let mut told = Told::new();
         for link in self.paths.catalogue.links(id) {
-            let Some(wanted) = self.wanted(id, link) else {
+            let Some(wanted) = self.wanted(id, link, &mut told) else {
                 elsewhere = true;
                 continue;
             };
@@ -140,11 +152,43 @@ impl<'w, 'e> Walk<'w, 'e> {
         for one in std::iter::once(&first).chain(&others) {
             self.show_directories(one.directory)?;
         }
-        self.show(entry, &path, Some(&first.link), &others)
+        self.show(entry, path, Some(first.link), others, told)
+    }
+
+    /// A file or directory that no directory leads to: by its reference and name, within the orphans that it is in.
+    pub(super) fn orphan(&mut self, id: FileId, entry: &Entry) -> Result<()> {
+        let Paths { tree, catalogue, select, .. } = self.paths;
+        let (mut way, mut top) = (vec![id], id);
+        while way.len() < MAX_ORPHAN_DEPTH {
+            let parent = catalogue.primary_name(top).and_then(|name| catalogue.parent(name));
+            let is_orphan = |id: &FileId| catalogue.place(*id) == Place::Orphan && !way.contains(id);
+            let Some(parent) = parent.filter(is_orphan) else { break };
+            way.push(parent);
+            top = parent;
+        }
+        let mut path = tree.place.clone();
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(NtfsTree::ORPHANS.as_bytes());
+        way.pop();
+        let name = catalogue.primary_name(top).map(|name| Name::from_units(catalogue.name(name).to_vec()));
+        let reference = catalogue.entry(top).map(Entry::reference).unwrap_or_default();
+        let step =
+            [format!("/{reference}-").as_bytes(), &name.as_ref().map(safe).unwrap_or_default()].concat();
+        path.extend_from_slice(&step);
+        for id in way.into_iter().rev() {
+            self.paths.step(&mut path, id);
+        }
+        if !select.is_all() && !select.wants(select.verdict_on(&path, entry.is_directory())) {
+            return Ok(());
+        }
+        let link = catalogue.links(id).into_iter().next();
+        self.show(entry, path, link, Vec::new(), Told::new())
     }
 
     /// A name of a file with its path, when it is in the tree and wanted.
-    fn wanted(&mut self, file: FileId, link: Link) -> Option<(Wanted, Vec<u8>)> {
+    fn wanted(&mut self, file: FileId, link: Link, told: &mut Told) -> Option<(Wanted, Vec<u8>)> {
         let select = self.paths.select;
         let directory = self.paths.catalogue.find(link.parent)?;
         let above = self.directory(directory)?;
@@ -153,17 +197,14 @@ impl<'w, 'e> Walk<'w, 'e> {
         if !select.is_all() && !select.wants(select.verdict(above.verdict, &path, false)) {
             return None;
         }
-        self.tell_name(&path, &link.name, why);
+        told.extend(self.other_name(&path, &link.name, why));
         Some((Wanted { file, directory, link }, path))
     }
 
-    /// Tells of a file that goes by another name than its own.
-    fn tell_name(&self, path: &[u8], name: &Name, why: Option<&str>) {
-        if let Some(why) = why {
-            let shown = self.paths.tree.shown(path);
-            let why = format!("on the volume its name is {:?}: {why}", name.to_string());
-            FileReport { to: self.report, path: &shown }.loss(LossKind::Name, why);
-        }
+    /// What is told of a file that goes by another name than its own.
+    fn other_name(&self, path: &[u8], name: &Name, why: Option<&str>) -> Option<(PathBuf, LossKind, String)> {
+        let why = format!("on the volume its name is {:?}: {}", name.to_string(), why?);
+        Some((self.paths.tree.shown(path), LossKind::Name, why))
     }
 
     /// Path of a directory, and what was found about it; `None` when it is not in the tree.
@@ -210,34 +251,33 @@ impl<'w, 'e> Walk<'w, 'e> {
 
     fn show_directory(&mut self, id: FileId, path: &[u8], why: Option<&str>) -> Result<()> {
         let Some(entry) = self.paths.catalogue.entry(id) else { return Ok(()) };
-        let links = self.paths.catalogue.links(id);
+        let mut links = self.paths.catalogue.links(id);
+        let mut told = Told::new();
         if links.len() > 1 {
             let shown = self.paths.tree.shown(path);
             let why =
                 format!("the directory has {} names, which NTFS does not allow; one is kept", links.len());
-            FileReport { to: self.report, path: &shown }.loss(LossKind::Link, why);
+            told.push((shown, LossKind::Link, why));
         }
-        if let Some(link) = links.first() {
-            self.tell_name(path, &link.name, why);
+        links.truncate(1);
+        let link = links.pop();
+        if let Some(link) = &link {
+            told.extend(self.other_name(path, &link.name, why));
         }
-        self.show(entry, path, links.first(), &[])
+        self.show(entry, path.to_vec(), link, Vec::new(), told)
     }
 
-    fn show(&mut self, entry: &Entry, path: &[u8], link: Option<&Link>, others: &[Wanted]) -> Result<()> {
-        let shown = self.paths.tree.shown(path);
-        let report = FileReport { to: self.report, path: &shown };
-        let source = match self.paths.tree.volume.source(entry.reference(), &shown) {
-            Ok(source) => source,
-            Err(error) => {
-                let encrypted = entry.flags().contains(EntryFlags::EFS);
-                report.loss(if encrypted { LossKind::Efs } else { LossKind::Content }, error.reason());
-                return Ok(());
-            }
-        };
-        let source = match link {
-            Some(link) => source.found_as(link.parent, &link.name),
-            None => source,
-        };
-        (self.each)(&VolumeFile { path, shown: &shown, source: &source, others, paths: Some(self.paths) })
+    fn show(
+        &mut self,
+        entry: &Entry,
+        path: Vec<u8>,
+        link: Option<Link>,
+        others: Vec<Wanted>,
+        told: Told,
+    ) -> Result<()> {
+        let shown = self.paths.tree.shown(&path);
+        let (reference, size) = (entry.reference(), entry.size());
+        let is_encrypted = entry.flags().contains(EntryFlags::EFS);
+        self.files.add(Job { reference, is_encrypted, size, path, shown, link, others, told })
     }
 }
