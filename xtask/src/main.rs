@@ -10,7 +10,7 @@ use std::{env, fs};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "\
-usage: cargo xtask try     list a sample backup stream, write it to a file, read it back, compare
+usage: cargo xtask try     a sample backup stream to a file and back, a sample NTFS image to a directory; compare
        cargo xtask test    run every test that can run here, and say which could not";
 
 fn main() -> ExitCode {
@@ -69,6 +69,20 @@ fn try_out() -> Result<()> {
         return Err("what was read back differs from the sample".into());
     }
     println!("equal: {} bytes, nothing lost", read.stdout.len());
+
+    let (image, archive) = (root().join("testdata/sample.qcow2"), dir.join("sample.tar.zst"));
+    println!("\n$ ntbak backup testdata/sample.qcow2 -o target/try/sample.tar.zst");
+    succeed(ntbak().arg("backup").arg(&image).arg("-o").arg(&archive), "backing the sample image up")?;
+
+    println!("\n$ ntbak list --streams target/try/sample.tar.zst");
+    succeed(ntbak().args(["list", "--streams"]).arg(&archive), "listing the archive")?;
+
+    println!("\n$ ntbak restore target/try/sample.tar.zst target/try/sample");
+    succeed(ntbak().arg("restore").arg(&archive).arg(dir.join("sample")), "restoring the archive")?;
+
+    println!("\n$ ntbak diff testdata/sample.qcow2 target/try/sample");
+    succeed(ntbak().arg("diff").arg(&image).arg(dir.join("sample")), "comparing image and directory")?;
+    println!("no difference");
     Ok(())
 }
 

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use ntbak::LossKind;
+use ntbak::source::WofView;
 use ntbak::tree_sink::Overwrite;
-
-use crate::selection::Selection;
+use ntbak::{LossKind, VolumeOptions};
 
 use crate::commands::EfsCommand;
+use crate::selection::Selection;
 
 /// Every Windows file, whole, anywhere: back up and restore files with everything Windows keeps about them.
 #[derive(Debug, Parser)]
@@ -31,7 +31,13 @@ Examples:
   ntbak copy /mnt/win/report.docx /srv/share/report.docx
   ntbak backup /mnt/win/Users -o users.tar.zst
   ntbak restore users.tar.zst /mnt/other/Users
-  ntbak verify users.tar.zst --against /mnt/win/Users";
+  ntbak verify users.tar.zst --against /mnt/win/Users
+  ntbak info disk.qcow2
+  ntbak backup disk.qcow2 -o disk.tar.zst
+  ntbak copy disk.qcow2::Users/bob/report.docx /srv/share/
+
+LOCATION is PATH[#PARTITION][::INSIDE]: a file or directory, or one in an NTFS volume in a disk image (raw, qcow2, VHD,
+VHDX) or on a device. A stream of it is FILE:STREAM.";
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -60,7 +66,7 @@ pub(crate) enum Command {
     Efs(EfsCommand),
     /// Back up files and directories, with everything about them, into an archive.
     Backup {
-        /// Files and directories. What is in a single directory is at the root of the archive; of several, each is under
+        /// Files and directories, also in disk images. What is in a single directory is at the root of the archive; of several, each is under
         /// its own name.
         #[arg(required = true)]
         sources: Vec<PathBuf>,
@@ -72,6 +78,8 @@ pub(crate) enum Command {
         zstd: Option<i32>,
         #[command(flatten)]
         selection: Selection,
+        #[command(flatten)]
+        reading: Reading,
         /// Read and report, but write nothing.
         #[arg(short = 'n', long)]
         dry_run: bool,
@@ -95,7 +103,7 @@ pub(crate) enum Command {
     },
     /// Copy a file or a directory with all that is in it, in one step.
     Copy {
-        /// The file or directory.
+        /// The file or directory, also in a disk image.
         source: PathBuf,
         /// Where it goes: a new name, or a directory that is there.
         target: PathBuf,
@@ -104,13 +112,15 @@ pub(crate) enum Command {
         overwrite: OverwriteArg,
         #[command(flatten)]
         selection: Selection,
+        #[command(flatten)]
+        reading: Reading,
         /// Read and report, but write nothing.
         #[arg(short = 'n', long)]
         dry_run: bool,
     },
-    /// List what is in a directory or an archive.
+    /// List what is in a directory, a disk image or an archive.
     List {
-        /// A file, a directory, or an archive; `-` is an archive on standard input.
+        /// A file, a directory, a disk image, or an archive; `-` is an archive on standard input.
         location: PathBuf,
         /// Only these paths in it, each with all that is below it.
         paths: Vec<PathBuf>,
@@ -125,23 +135,27 @@ pub(crate) enum Command {
         json: bool,
         #[command(flatten)]
         selection: Selection,
+        #[command(flatten)]
+        reading: Reading,
     },
     /// Prove that an archive is whole, and with --against that it is equal to its source.
     Verify {
         /// The archive; `-` is standard input.
         archive: PathBuf,
-        /// The directory that it was made of.
+        /// The directory or disk image that it was made of.
         #[arg(long, value_name = "SOURCE")]
         against: Option<PathBuf>,
         /// One JSON object on standard output.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        reading: Reading,
     },
-    /// Compare two directories or archives: every stream, descriptor, time and attribute.
+    /// Compare two directories, disk images or archives: every stream, descriptor, time and attribute.
     ///
     /// Exit code 0 when they are equal, 1 when they differ. Access and change times are not compared.
     Diff {
-        /// A file, a directory, or an archive.
+        /// A file, a directory, a disk image, or an archive.
         a: PathBuf,
         /// Another one.
         b: PathBuf,
@@ -150,21 +164,27 @@ pub(crate) enum Command {
         json: bool,
         #[command(flatten)]
         selection: Selection,
+        #[command(flatten)]
+        reading: Reading,
     },
     /// Write the bytes of one stream to standard output.
     Cat {
-        /// FILE or FILE:STREAM; or an archive, with a path in it.
+        /// FILE or FILE:STREAM, also in a disk image; or an archive or a disk image, with a path in it.
         location: PathBuf,
-        /// FILE or FILE:STREAM in the archive.
+        /// FILE or FILE:STREAM in the archive or the disk image.
         path: Option<PathBuf>,
+        #[command(flatten)]
+        reading: Reading,
     },
     /// What a file has, what kind of place it is in, and what can be kept there; or what an archive is.
     Info {
-        /// A file, a directory, or an archive.
+        /// A file or directory, also in a disk image; or an archive or a disk image.
         location: PathBuf,
         /// One JSON object on standard output.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        reading: Reading,
     },
     /// Print shell completions.
     Completions {
@@ -201,7 +221,7 @@ impl From<OverwriteArg> for Overwrite {
 pub(crate) enum StreamCommand {
     /// Write the backup stream of one file to standard output (BackupRead).
     Read {
-        /// A file or directory.
+        /// A file or directory, also in a disk image.
         location: PathBuf,
         /// Write to FILE instead; it appears when it is whole.
         #[arg(short, long, value_name = "FILE")]
@@ -212,6 +232,8 @@ pub(crate) enum StreamCommand {
         /// Write only what [MS-BKUP] allows: no extended attributes.
         #[arg(long)]
         strict: bool,
+        #[command(flatten)]
+        reading: Reading,
     },
     /// Restore a file from a backup stream on standard input (BackupWrite).
     ///
@@ -254,6 +276,37 @@ pub(crate) enum StreamCommand {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+}
+
+/// How volumes in disk images are read.
+#[derive(Debug, Args)]
+pub(crate) struct Reading {
+    /// Files that Windows has compressed as a whole (WOF, CompactOS): their content, or what is stored.
+    #[arg(long, value_name = "VIEW", default_value = "data")]
+    wof: Wof,
+    /// In disk images, read also records that were written only in part.
+    #[arg(long)]
+    salvage: bool,
+    /// Let a disk image open the files that lie below it (backing files of qcow2).
+    #[arg(long)]
+    backing_files: bool,
+}
+
+impl Reading {
+    /// The same for the library.
+    pub(crate) fn options(&self) -> VolumeOptions {
+        let wof = match self.wof {
+            Wof::Data => WofView::Data,
+            Wof::Raw => WofView::Raw,
+        };
+        VolumeOptions::default().wof(wof).salvage(self.salvage).backing_files(self.backing_files)
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Wof {
+    Data,
+    Raw,
 }
 
 /// Which stream is extracted.

@@ -1,14 +1,19 @@
 //! Keys and passwords for encrypted files. A password is never on the command line, where others see it.
 
-use std::fs;
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::Args;
 use ntbak_efs::{Certificate, Error, KeyRing, Recipient};
+use ntbak_wire::Win32Error;
+use zeroize::Zeroizing;
 
 use crate::failure::{Failure, complain};
+
+/// The most bytes of a key file, a certificate or a password file; those of people have a few thousand.
+const MOST: u64 = 16 << 20;
 
 /// Options of every command that opens encrypted files.
 #[derive(Debug, Args)]
@@ -31,20 +36,26 @@ impl KeyArgs {
         let mut ring = KeyRing::new();
         for path in &self.key {
             let bytes = read(path)?;
-            let mut added = ring.add_file(&bytes, password.as_deref());
+            let given = password.as_ref().map(|password| password.as_str());
+            let mut added = ring.add_file(&bytes, given);
             // No password and an empty one are not the same.
             for other in [None, Some("")] {
                 if matches!(added, Err(Error::Password { .. })) {
                     added = ring.add_file(&bytes, other);
                 }
             }
-            if matches!(added, Err(Error::Password { .. })) && password.is_none() && io::stdin().is_terminal()
-            {
+            let ask = given.is_none() && io::stdin().is_terminal();
+            if ask && matches!(added, Err(Error::Password { .. })) {
                 let asked = rpassword::prompt_password(format!("password of {}: ", path.display()));
                 let asked = asked.map_err(|error| Failure::io("asking for the password", error))?;
-                added = ring.add_file(&bytes, Some(&asked));
+                added = ring.add_file(&bytes, Some(&Zeroizing::new(asked)));
             }
-            let added = added.map_err(|error| Failure::from(ntbak::Error::from(error).at_path(path)))?;
+            let unasked = !ask && given.is_none() && matches!(added, Err(Error::Password { .. }));
+            let added = added.map_err(|error| {
+                let error = ntbak::Error::from(error).at_path(path);
+                let hint = "no password was given: use --password-file, --password-command or NTBAK_PASSWORD";
+                Failure::from(if unasked { error.hint(hint) } else { error })
+            })?;
             for skipped in added.skipped {
                 complain(format_args!("{}: passed over: {skipped}", path.display()));
             }
@@ -52,15 +63,16 @@ impl KeyArgs {
         Ok(ring)
     }
 
-    fn password(&self) -> Result<Option<String>, Failure> {
-        let first_line = |text: String| {
+    fn password(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+        let first_line = |text: &str| {
             // Editors of Windows put a mark before it.
-            let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
-            text.lines().next().unwrap_or_default().to_owned()
+            let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+            Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())
         };
         if let Some(path) = &self.password_file {
-            let text = fs::read_to_string(path);
-            let text = text.map_err(|error| Failure::io(format!("{}: reading it", path.display()), error))?;
+            let bytes = read(path)?;
+            let text = std::str::from_utf8(&bytes)
+                .map_err(|_| Failure::Usage(format!("{}: the password is not UTF-8", path.display())))?;
             return Ok(Some(first_line(text)));
         }
         if let Some(command) = &self.password_command {
@@ -70,16 +82,17 @@ impl KeyArgs {
             if !run.status.success() {
                 return Err(Failure::Usage(format!("`{command}` failed: {}", run.status)));
             }
-            return Ok(Some(first_line(String::from_utf8_lossy(&run.stdout).into_owned())));
+            let printed = Zeroizing::new(run.stdout);
+            let text = Zeroizing::new(String::from_utf8_lossy(&printed).into_owned());
+            return Ok(Some(first_line(&text)));
         }
-        Ok(std::env::var("NTBAK_PASSWORD").ok())
+        Ok(std::env::var("NTBAK_PASSWORD").ok().map(Zeroizing::new))
     }
 }
 
 /// The holder of a certificate: DER or PEM, or one in a PFX without a password.
 pub(crate) fn recipient(path: &Path) -> Result<Recipient, Failure> {
-    let certificate = Certificate::read(&read(path)?);
-    let certificate = certificate.map_err(|error| Failure::from(ntbak::Error::from(error).at_path(path)))?;
+    let certificate = certificate(path)?;
     if !certificate.is_for_efs() && !certificate.is_for_recovery() {
         complain(format_args!(
             "{}: the certificate is not meant for EFS; Windows will not use its key",
@@ -89,11 +102,43 @@ pub(crate) fn recipient(path: &Path) -> Result<Recipient, Failure> {
     Ok(Recipient::new(certificate))
 }
 
+fn certificate(path: &Path) -> Result<Certificate, Failure> {
+    let bytes = read(path)?;
+    let error = match Certificate::read(&bytes) {
+        Ok(certificate) => return Ok(certificate),
+        Err(error) => error,
+    };
+    let mut ring = KeyRing::new();
+    let has_key = match ring.add_file(&bytes, None) {
+        Ok(_) | Err(Error::Password { .. }) => true,
+        Err(_) => false,
+    };
+    if let Some(certificate) = ring.identities().iter().find_map(|identity| identity.certificate.clone()) {
+        return Ok(certificate);
+    }
+    if has_key {
+        let why = "it is a private key, and a certificate is wanted";
+        let hint = "`openssl pkcs12 -in FILE -clcerts -nokeys` takes the certificate out of a PFX";
+        return Err(ntbak::Error::new(Win32Error::INVALID_DATA, why).at_path(path).hint(hint).into());
+    }
+    Err(ntbak::Error::from(error).at_path(path).into())
+}
+
 /// The holders of several.
 pub(crate) fn recipients(paths: &[PathBuf]) -> Result<Vec<Recipient>, Failure> {
     paths.iter().map(|path| recipient(path)).collect()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure::io(format!("{}: reading it", path.display()), error))
+/// All of a small file, wiped when it is dropped.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let reading = |error| Failure::io(format!("{}: reading it", path.display()), error);
+    let file = File::open(path).map_err(reading)?;
+    // As large as it is from the start: what grows leaves copies behind.
+    let size = file.metadata().map_or(0, |metadata| metadata.len()).min(MOST) as usize;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
+    file.take(MOST + 1).read_to_end(&mut bytes).map_err(reading)?;
+    if bytes.len() as u64 > MOST {
+        return Err(Failure::Usage(format!("{}: with more than {MOST} bytes it is no key", path.display())));
+    }
+    Ok(bytes)
 }

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod archived;
 mod args;
 mod commands;
 mod compare;
@@ -21,7 +22,6 @@ mod failure;
 mod input;
 mod json;
 mod keys;
-mod location;
 mod many;
 mod output;
 mod report;

@@ -1,11 +1,14 @@
-//! Where many files are: a directory of this machine, or an archive.
+//! Where many files are: a directory of this machine, a disk image, or an archive.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use ntbak::tree::{ArchiveTree, HostTree, Tree, open_archive};
+use ntbak::location::{self, Location};
+use ntbak::place::Place;
+use ntbak::tree::{ArchiveTree, HostTree, NtfsTree, Tree, Visit, WalkOptions, open_archive};
+use ntbak::{NtfsVolume, VolumeOptions};
 use ntbak_archive::{Kind, OpenSource, Spool};
 
 use crate::failure::Failure;
@@ -17,23 +20,23 @@ pub(crate) type Source = Box<dyn Read>;
 pub(crate) enum Many {
     /// An archive.
     Archive(Box<ArchiveTree<OpenSource<Source>>>),
-    /// A file or directory.
-    Host(HostTree),
+    /// Files and directories.
+    Places(Places),
 }
 
 impl Many {
     /// Opens what the user typed: `-` and files that are archives as such.
-    pub(crate) fn open(location: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(location: &Path, options: VolumeOptions) -> Result<Self, Failure> {
         if location == Path::new("-") || is_archive(location) {
             return Ok(Self::Archive(Box::new(archive(location)?)));
         }
-        Ok(Self::Host(host(&[location.to_owned()])?))
+        Ok(Self::Places(Places::open(&[location.to_owned()], options)?))
     }
 
     pub(crate) fn tree(&mut self) -> &mut dyn Tree {
         match self {
             Self::Archive(tree) => &mut **tree,
-            Self::Host(tree) => tree,
+            Self::Places(places) => places,
         }
     }
 
@@ -41,7 +44,7 @@ impl Many {
     pub(crate) fn is_complete(&self) -> bool {
         match self {
             Self::Archive(tree) => tree.summary().complete,
-            Self::Host(_) => true,
+            Self::Places(_) => true,
         }
     }
 }
@@ -73,24 +76,140 @@ pub(crate) fn is_archive(path: &Path) -> bool {
     read.is_ok() && !zeros && matches!(ntbak_archive::kind(&start), Kind::Tar | Kind::Zstd)
 }
 
-/// Files and directories: what is in a single directory is at the root of the tree, all else under its own name.
-pub(crate) fn host(sources: &[PathBuf]) -> Result<HostTree, Failure> {
-    let mut tree = HostTree::new();
-    let is_alone = sources.len() == 1;
-    let mut names: Vec<Vec<u8>> = Vec::new();
-    for source in sources {
+/// Files and directories of this machine, and then those in disk images.
+#[derive(Default)]
+pub(crate) struct Places {
+    host: HostTree,
+    volumes: Vec<NtfsTree>,
+    sources: Vec<ntbak_archive::Source>,
+}
+
+impl Places {
+    /// What is in a single directory is at the root of the tree, all else under its own name.
+    pub(crate) fn open(sources: &[PathBuf], options: VolumeOptions) -> Result<Self, Failure> {
+        let mut places = Self::default();
+        let is_alone = sources.len() == 1;
+        let mut names: Vec<Vec<u8>> = Vec::new();
+        for source in sources {
+            let name = match volume(source, options)? {
+                Some(tree) => places.add_volume(source, tree, is_alone)?,
+                None => places.add_host(source, is_alone)?,
+            };
+            if names.contains(&name) {
+                let why = format!("two sources are called {}: back them up one at a time", source.display());
+                return Err(Failure::Usage(why));
+            }
+            names.push(name);
+        }
+        Ok(places)
+    }
+
+    fn add_host(&mut self, source: &Path, is_alone: bool) -> Result<Vec<u8>, Failure> {
+        if let Location::Host { stream: Some(stream), .. } = Location::parse(source) {
+            return Err(whole_files(source, &stream.to_string()));
+        }
         let follows = source.as_os_str().as_bytes().ends_with(b"/");
         let looked = if follows { source.metadata() } else { source.symlink_metadata() };
         let looked = looked.map_err(|error| Failure::io(format!("{}: opening", source.display()), error))?;
         let name = if is_alone && looked.is_dir() { Vec::new() } else { name_of(source)? };
-        if names.contains(&name) {
-            let why = format!("two sources are called {}: back them up one at a time", source.display());
-            return Err(Failure::Usage(why));
-        }
-        tree.add(source, &name)?;
-        names.push(name);
+        self.host.add(source, &name)?;
+        let container = match Place::of(source) {
+            Ok(Place::Ntfs3g(_)) => "ntfs-3g",
+            _ => "directory",
+        };
+        let path = source.as_os_str().as_bytes().to_vec();
+        let container = Some(container.to_owned());
+        self.sources.push(ntbak_archive::Source { path, container, ..ntbak_archive::Source::default() });
+        Ok(name)
     }
-    Ok(tree)
+
+    fn add_volume(&mut self, source: &Path, tree: NtfsTree, is_alone: bool) -> Result<Vec<u8>, Failure> {
+        let name = match tree.name() {
+            _ if is_alone && tree.is_directory() => Vec::new(),
+            Some(name) => name,
+            None => name_of(Path::new(source))?,
+        };
+        self.sources.push(describe(source, tree.volume()));
+        self.volumes.push(tree.at(&name));
+        Ok(name)
+    }
+
+    /// Passes this file over wherever it is met: the archive that is being written.
+    pub(crate) fn avoid(&mut self, device: u64, inode: u64) {
+        self.host.avoid(device, inode);
+    }
+
+    /// What an archive says of where its files are from.
+    pub(crate) fn sources(&self) -> Vec<ntbak_archive::Source> {
+        self.sources.clone()
+    }
+
+    /// Refuses to write over a disk image that is read.
+    pub(crate) fn refuse_target(&self, target: &Path) -> Result<(), Failure> {
+        self.volumes.iter().try_for_each(|tree| refuse_image(tree.volume().path(), target))
+    }
+}
+
+impl Tree for Places {
+    fn walk(
+        &mut self,
+        options: WalkOptions<'_>,
+        visit: &mut dyn FnMut(Visit<'_>) -> ntbak::Result<()>,
+    ) -> ntbak::Result<()> {
+        self.host.walk(options, visit)?;
+        self.volumes.iter_mut().try_for_each(|tree| tree.walk(options, visit))
+    }
+}
+
+/// What the user typed as a tree, when it is in a disk image.
+pub(crate) fn volume(typed: &Path, options: VolumeOptions) -> Result<Option<NtfsTree>, Failure> {
+    let location = Location::parse_tree(typed);
+    if !matches!(location, Location::Image { .. }) {
+        return Ok(None);
+    }
+    let opened = location::open(&location, typed, options)?;
+    if let Some(stream) = opened.stream() {
+        return Err(whole_files(typed, &stream.to_string()));
+    }
+    Ok(opened.into_tree())
+}
+
+/// Refuses to write over a disk image that is read.
+pub(crate) fn refuse_image(image: &Path, target: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| path.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
+    match (identity(image), identity(target)) {
+        (Ok(one), Ok(other)) if one == other => {
+            Err(Failure::Usage(format!("{} is the image that is read", target.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn whole_files(typed: &Path, stream: &str) -> Failure {
+    let typed = typed.display();
+    Failure::Usage(format!(
+        "{typed}: whole files are wanted; `ntbak cat` gives one stream, or leave :{stream} out"
+    ))
+}
+
+fn describe(typed: &Path, volume: &NtfsVolume) -> ntbak_archive::Source {
+    let kind = match volume.image().kind() {
+        ntbak_image::Kind::Qcow2 => "qcow2",
+        ntbak_image::Kind::Vhd => "vhd",
+        ntbak_image::Kind::Vhdx => "vhdx",
+        _ => "raw",
+    };
+    let (information, geometry) = (volume.volume().information(), volume.volume().geometry());
+    let state = volume.state();
+    ntbak_archive::Source {
+        path: typed.as_os_str().as_bytes().to_vec(),
+        container: Some(kind.to_owned()),
+        label: Some(information.label.to_wtf8()),
+        serial: Some(geometry.serial),
+        cluster_size: Some(geometry.cluster_size.into()),
+        state: Some(if state.is_empty() { "clean".to_owned() } else { state.join("; ") }),
+    }
 }
 
 /// The last name of a path, of `.` and `..` that of the directory which is meant.

@@ -191,6 +191,8 @@ fn keys_and_passwords_of_every_kind() {
             run(key, args![]).env("NTBAK_PASSWORD", "Passw0rd-in-the-environment").expect(1),
         ] {
             ran.says("the password does not open").says(key);
+            // Who gave none is told how to.
+            assert_eq!(ran.stderr.contains("NTBAK_PASSWORD"), ran.stderr.contains("no password was given"));
             assert!(
                 !ran.stderr.contains("something else") && !ran.stderr.contains("Passw0rd"),
                 "{}",
@@ -216,7 +218,9 @@ fn keys_and_passwords_of_every_kind() {
     ntbak(args!["efs", "decrypt", &secret, "--key", dir.path().join("no key")]).expect(1).says("no key");
     // No key, and those of others.
     ntbak(args!["efs", "decrypt", &secret]).expect(1).says("there is no key");
-    ntbak(keys.with("bob", args!["efs", "decrypt", &secret])).expect(1).says("none of the");
+    run("alice.pfx", args![]).expect(1).says("no password was given");
+    let bob = ntbak(keys.with("bob", args!["efs", "decrypt", &secret])).expect(1);
+    bob.says("none of the keys (1)").says("`ntbak efs info`");
     run("alice.cert", args![]).expect(1);
 }
 
@@ -265,6 +269,79 @@ fn info_needs_no_key() {
         .expect(2)
         .says("already");
     ntbak(args!["efs", "decrypt", &secret, "--all"]).expect(2);
+    let archive = dir.path().join("a.tar.zst");
+    ntbak(args!["backup", &secret, "-o", &archive]).expect(0);
+    ntbak(args!["efs", "info", &archive]).expect(2).says("an archive").says("ntbak restore");
+}
+
+/// Success must mean that there is no plaintext left under that name, nor behind it.
+#[test]
+fn what_cannot_be_encrypted_says_so() {
+    let (keys, dir) = (keys!(), scratch());
+    let at = |name: &str| dir.path().join(name);
+    let encrypt = |from: &str, to: &str, key: &str| {
+        ntbak(args!["efs", "encrypt", at(from), "--for", keys.path(key), "-o", at(to)])
+    };
+    fs::write(at("f"), "content").unwrap();
+    symlink("f", at("link")).unwrap();
+    encrypt("link", "x", "alice.cert").expect(1).says("link");
+    assert!(at("x").symlink_metadata().is_err());
+    fs::hard_link(at("f"), at("other")).unwrap();
+    encrypt("f", "f", "alice.cert").expect(2).says("hard links");
+    assert_eq!(fs::read(at("f")).unwrap(), b"content");
+    fs::remove_file(at("other")).unwrap();
+    encrypt("f", "f", "alice.cert").expect(0);
+    assert_eq!(ntbak(keys.with("alice", args!["efs", "decrypt", at("f")])).expect(0).stdout, b"content");
+    // A directory that is there is marked as it is, and unmarked.
+    fs::create_dir_all(at("d/sub")).unwrap();
+    encrypt("d", "d", "alice.cert").expect(0).says("directory alone");
+    ntbak(args!["efs", "info", at("d")]).expect(0);
+    ntbak(keys.with("alice", args!["efs", "decrypt", at("d"), "-o", at("d")])).expect(0).says("--all");
+    ntbak(args!["efs", "info", at("d")]).expect(2).says("not encrypted");
+    assert!(at("d/sub").is_dir());
+    // For whom: a certificate, or a PFX that gives one without asking.
+    fs::write(at("g"), "content").unwrap();
+    for key in ["alice.pfx", "alice.key"] {
+        encrypt("g", "h", key).expect(1).says("a certificate is wanted");
+    }
+    encrypt("g", "h", "alice.empty.pfx").expect(0);
+    assert_eq!(ntbak(keys.with("alice", args!["efs", "decrypt", at("h")])).expect(0).stdout, b"content");
+}
+
+#[test]
+fn decrypt_all_brings_streams_of_directories() {
+    let (keys, dir) = (keys!(), scratch());
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir_all(at("tree/d")).unwrap();
+    fs::create_dir(at("tree/e")).unwrap();
+    ntbak(args!["stream", "write", at("tree/d")]).input(&alternate("s", b"secret")).expect(0);
+    for name in ["tree/d", "tree/e"] {
+        let (path, cert) = (at(name), keys.path("alice.cert"));
+        ntbak(args!["efs", "encrypt", &path, "--for", cert, "-o", &path]).expect(0);
+    }
+    let all = args!["efs", "decrypt", at("tree"), "--all", "-o", at("out")];
+    ntbak(keys.with("alice", all)).expect(0).says("1 file");
+    let found = ntbak(args!["cat", format!("{}:s", at("out/d").display())]).expect(0);
+    assert_eq!(found.stdout, b"secret");
+    assert!(!at("out/e").exists());
+    let alone = args!["efs", "decrypt", at("tree/d"), "--stream", "s"];
+    assert_eq!(ntbak(keys.with("alice", alone)).expect(0).stdout, b"secret");
+    let all = args!["efs", "decrypt", at("tree"), "--all", "-o", at("nothing")];
+    ntbak(keys.with("bob", all)).expect(3).says("lost efs of").says("tree/d");
+}
+
+/// Key files are small: whatever is given for one, it takes neither all memory nor a minute.
+#[test]
+fn what_is_no_key_file_is_refused_at_once() {
+    let (keys, dir) = (keys!(), scratch());
+    let secret = keys.encrypt(dir.path(), "secret", b"content");
+    let with = |key: &Path| ntbak(args!["efs", "decrypt", &secret, "--key", key]);
+    with(Path::new("/dev/zero")).expect(2).says("no key");
+    let blocks = dir.path().join("blocks");
+    fs::write(&blocks, "-----BEGIN A-----\n-----END A-----\n".repeat(100_000)).unwrap();
+    let begun = std::time::Instant::now();
+    with(&blocks).expect(1).says("PEM of a A");
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -280,7 +357,7 @@ fn efs_62_users_by_the_command() {
         line.split_whitespace().find(|word| word.len() == 40).unwrap().to_owned()
     };
     let alice = thumbprint("alice");
-    users(args!["add", &secret, "--for", keys.path("bob.cert")], "bob").expect(1).says("none of the");
+    users(args!["add", &secret, "--for", keys.path("bob.cert")], "bob").expect(1).says("none of the keys");
     users(args!["add", &secret, "--for", keys.path("bob.cert")], "alice").expect(0);
     users(args!["add", &secret, "--for", keys.path("bob.cert")], "alice").expect(0);
     assert_eq!(ntbak(args!["efs", "users", "list", &secret]).expect(0).text().lines().count(), 2);
@@ -296,7 +373,12 @@ fn efs_62_users_by_the_command() {
     for text in ["", "0", "xy", "abc", "é"] {
         users(args!["remove", &secret, "--thumbprint", text], "bob").expect(2).says("hex digits");
     }
-    users(args!["remove", &secret, "--thumbprint", "00"], "bob").expect(0);
+    // A mistyped one must not look as if the user were gone; agents stay.
+    users(args!["remove", &secret, "--thumbprint", "00"], "bob").expect(2).says("no user has it");
+    let raw = dir.path().join("raw");
+    ntbak(args!["efs", "export", &secret, "-o", &raw]).expect(0);
+    users(args!["add", &raw, "--for", keys.path("alice.cert")], "bob").expect(2).says("raw export");
+    fs::remove_file(&raw).unwrap();
     // Another name of the file would keep its users.
     fs::hard_link(&secret, dir.path().join("link")).unwrap();
     users(args!["add", &secret, "--for", keys.path("alice.cert")], "bob").expect(2).says("hard links");
@@ -418,7 +500,7 @@ fn decrypt_all_stays_in_its_directories() {
     symlink(elsewhere.join("four"), out.join("one")).unwrap();
     let before = fs::read(elsewhere.join("four")).unwrap();
     let ran = ntbak(keys.with("alice", args!["efs", "decrypt", &tree, "--all", "-o", &out])).expect(3);
-    ran.says("three").says("in the way");
+    ran.says("three").says("nothing is put behind it");
     assert_eq!(fs::read(out.join("one")).unwrap(), b"one");
     assert_eq!(fs::read(out.join("export")).unwrap(), b"one");
     assert_eq!(fs::read(out.join("sub/two")).unwrap(), content(20_000));
@@ -437,6 +519,61 @@ fn decrypt_all_stays_in_its_directories() {
         .expect(1);
     // A pipe alone is no file, and is not waited for.
     ntbak(args!["efs", "info", tree.join("pipe")]).run();
+}
+
+/// Out of archives, compressed or not, as out of the directory: named streams, holes, links and what nobody opens.
+#[test]
+fn decrypt_all_takes_archives() {
+    let (keys, dir) = (keys!(), scratch());
+    let tree = dir.path().join("tree");
+    fs::create_dir_all(tree.join("sub")).unwrap();
+    keys.encrypt(&tree, "one", &content(70_000));
+    keys.encrypt(&tree.join("sub"), "two", b"");
+    fs::hard_link(tree.join("one"), tree.join("sub/one again")).unwrap();
+    let plain = dir.path().join("plain");
+    let streams = [data(b"content"), alternate("hidden", b"of the stream")].concat();
+    ntbak(args!["stream", "write", &plain]).input(&streams).expect(0);
+    let (alice, bob) = (keys.path("alice.cert"), keys.path("bob.cert"));
+    ntbak(args!["efs", "encrypt", &plain, "--for", alice, "-o", tree.join("sub/three")]).expect(0);
+    ntbak(args!["efs", "encrypt", &plain, "--for", bob, "-o", tree.join("bobs")]).expect(0);
+    fs::write(tree.join("in plain"), "not encrypted").unwrap();
+    for name in ["x.tar", "x.tar.zst"] {
+        let (archive, out) = (dir.path().join(name), dir.path().join(name).with_extension("out"));
+        ntbak(args!["backup", &tree, "-o", &archive]).expect(0);
+        let decrypt = args!["efs", "decrypt", &archive, "--all", "-o", &out];
+        let ran = ntbak(keys.with("alice", decrypt)).expect(3);
+        ran.says("lost efs of").says("bobs").says("4 files decrypted");
+        assert_eq!(fs::read(out.join("one")).unwrap(), content(70_000));
+        assert_eq!(fs::read(out.join("sub/one again")).unwrap(), content(70_000));
+        assert_eq!(fs::read(out.join("sub/two")).unwrap(), b"");
+        assert_eq!(fs::read(out.join("sub/three")).unwrap(), b"content");
+        let hidden = ntbak(args!["cat", format!("{}:hidden", out.join("sub/three").display())]).expect(0);
+        assert_eq!(hidden.stdout, b"of the stream");
+        assert!(!out.join("bobs").exists() && !out.join("in plain").exists());
+        // One file alone, without restoring it.
+        let inside = |path: &str| format!("{}::{path}", archive.display());
+        assert_eq!(keys.decrypt(inside("one").as_ref()), content(70_000));
+        assert_eq!(keys.decrypt(inside("/sub/three").as_ref()), b"content");
+        let exports = [inside("./bobs").into(), tree.join("bobs")]
+            .map(|bobs: PathBuf| ntbak(args!["efs", "export", bobs]).expect(0).stdout);
+        assert!(exports[0] == exports[1]);
+        ntbak(args!["efs", "info", inside("bobs")]).expect(0);
+        ntbak(args!["efs", "info", inside("in plain")]).expect(2).says("not encrypted");
+        ntbak(args!["efs", "info", inside("sub/one again")]).expect(1).says("another name of one");
+        ntbak(args!["efs", "info", inside("gone")]).expect(1).says("no such file");
+        ntbak(args!["efs", "info", &archive]).expect(2).says("::");
+        // Damaged, it is an error or a loss, and never garbage under a name.
+        let mut bytes = fs::read(&archive).unwrap();
+        bytes.truncate(bytes.len() / 2);
+        fs::write(&archive, bytes).unwrap();
+        let out = dir.path().join("half").join(name);
+        fs::create_dir_all(&out).unwrap();
+        let ran = ntbak(keys.with("alice", args!["efs", "decrypt", &archive, "--all", "-o", &out])).run();
+        assert!([1, 3].contains(&ran.code), "{}", ran.stderr);
+        for (name, whole) in [("one", content(70_000)), ("sub/three", b"content".to_vec())] {
+            assert!(fs::read(out.join(name)).is_ok_and(|found| found == whole) || !out.join(name).exists());
+        }
+    }
 }
 
 /// One that cannot be listed is told; the others are decrypted.

@@ -14,6 +14,18 @@ mod copy;
 mod efs;
 #[path = "ntfs3g/failure.rs"]
 mod failure;
+#[path = "ntfs3g/image.rs"]
+mod image;
+#[path = "ntfs3g/image_corpus.rs"]
+mod image_corpus;
+#[path = "ntfs3g/image_efs.rs"]
+mod image_efs;
+#[path = "ntfs3g/image_shapes.rs"]
+mod image_shapes;
+#[path = "ntfs3g/image_tree.rs"]
+mod image_tree;
+#[path = "ntfs3g/image_tree_hostile.rs"]
+mod image_tree_hostile;
 #[path = "ntfs3g/in_place.rs"]
 mod in_place;
 #[path = "ntfs3g/modes.rs"]

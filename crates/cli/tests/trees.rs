@@ -7,5 +7,7 @@ mod common;
 mod commands;
 #[path = "trees/faults.rs"]
 mod faults;
+#[path = "trees/sample.rs"]
+mod sample;
 #[path = "trees/volumes.rs"]
 mod volumes;

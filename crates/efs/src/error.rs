@@ -40,7 +40,7 @@ pub enum Error {
     #[error("there is no key; give a PFX or PEM file of a user or recovery agent of the file")]
     NoKeys,
     /// No key of the ring is among those that the file is encrypted for.
-    #[error("none of the {keys} keys is one of the {holders} that the file is encrypted for")]
+    #[error("none of the keys ({keys}) is one of those that the file is encrypted for ({holders})")]
     NoMatch {
         /// Keys in the ring.
         keys: usize,

@@ -30,7 +30,9 @@ impl Block {
 pub(crate) fn blocks(text: &[u8]) -> Result<Vec<Block>> {
     let malformed = |why| Error::malformed("PEM", why);
     let mut blocks = Vec::new();
-    let mut open: Option<(String, Zeroizing<Vec<u8>>)> = None;
+    let mut open: Option<String> = None;
+    // One for all blocks, which none outgrows: growing would leave copies behind.
+    let mut base64 = Zeroizing::new(Vec::with_capacity(text.len()));
     for line in text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
         let marker = |front: &str| {
             let line = std::str::from_utf8(line).ok()?;
@@ -40,14 +42,15 @@ pub(crate) fn blocks(text: &[u8]) -> Result<Vec<Block>> {
             if open.is_some() {
                 return Err(malformed("a block begins inside of another"));
             }
-            open = Some((label.to_owned(), Zeroizing::new(Vec::with_capacity(text.len()))));
+            base64.clear();
+            open = Some(label.to_owned());
         } else if let Some(label) = marker("-----END ") {
-            let Some((begun, base64)) = open.take().filter(|(begun, _)| begun == label) else {
+            let Some(begun) = open.take().filter(|begun| begun == label) else {
                 return Err(malformed("an END line without its BEGIN"));
             };
             let content = STANDARD.decode(&base64).map_err(|_| malformed("it is not base64"))?;
             blocks.push(Block { label: begun, content: Zeroizing::new(content) });
-        } else if let Some((_, base64)) = &mut open {
+        } else if open.is_some() {
             if line.contains(&b':') {
                 return Err(Error::Unsupported {
                     what: "the old encryption of PEM keys (Proc-Type)".into(),

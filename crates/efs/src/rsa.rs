@@ -184,6 +184,11 @@ impl PrivateKey {
         fields.unsigned()?;
         let mut number = || fields.unsigned().map(BoxedUint::from_be_slice_vartime);
         let primes = Primes { p: number()?, q: number()?, dp: number()?, dq: number()?, inverse: number()? };
+        // An exponent of any length would make each use of the key as long.
+        let most = public.bits();
+        if [&primes.dp, &primes.dq, &primes.inverse].iter().any(|number| number.bits_vartime() > most) {
+            return Err(Error::malformed("private key", "its numbers are longer than its modulus"));
+        }
         let product = primes.p.concatenating_mul(&primes.q);
         if product.cmp_vartime(BoxedUint::from_be_slice_vartime(&public.modulus)).is_ne() {
             return Err(Error::malformed("private key", "its modulus is not the product of its primes"));

@@ -240,6 +240,11 @@ impl<'s> FileRecords<'s> {
         })
     }
 
+    /// The file.
+    pub(crate) fn file(&self) -> &'s dyn FileSource {
+        self.source
+    }
+
     /// Attributes, times and names of the file.
     #[must_use]
     pub fn info(&self) -> &FileInfo {

@@ -37,6 +37,12 @@ pub enum Cause {
     /// The archive cannot be read or written.
     #[error(transparent)]
     Archive(#[from] ntbak_archive::Error),
+    /// A disk image that cannot be opened or read.
+    #[error(transparent)]
+    Image(ntbak_image::Error),
+    /// A volume that cannot be read, or is not what NTFS says.
+    #[error(transparent)]
+    Ntfs(#[from] ntbak_ntfs::Error),
     /// The operating system refused.
     #[error("{doing}: {error}")]
     Io {
@@ -131,6 +137,8 @@ impl Error {
             Cause::Wire(error) => error.win32(),
             Cause::Efs(error) => error.win32(),
             Cause::Archive(error) => error.win32(),
+            Cause::Image(error) => error.win32(),
+            Cause::Ntfs(error) => error.win32(),
             Cause::Win32 { code, .. } => *code,
             Cause::Io { error, .. } => from_io(error),
         }
@@ -184,13 +192,29 @@ impl From<WireError> for Error {
 
 impl From<ntbak_efs::Error> for Error {
     fn from(error: ntbak_efs::Error) -> Self {
-        Self::from(Cause::Efs(error))
+        let unknown = matches!(error, ntbak_efs::Error::NoMatch { .. });
+        let error = Self::from(Cause::Efs(error));
+        if unknown { error.hint("`ntbak efs info` shows whose keys open it") } else { error }
     }
 }
 
 impl From<ntbak_archive::Error> for Error {
     fn from(error: ntbak_archive::Error) -> Self {
         Self::from(Cause::Archive(error))
+    }
+}
+
+impl From<ntbak_ntfs::Error> for Error {
+    fn from(error: ntbak_ntfs::Error) -> Self {
+        Self::from(Cause::Ntfs(error))
+    }
+}
+
+impl From<ntbak_image::Error> for Error {
+    fn from(mut error: ntbak_image::Error) -> Self {
+        let path = error.take_path();
+        let error = Self::from(Cause::Image(error));
+        path.into_iter().fold(error, Self::at_path)
     }
 }
 

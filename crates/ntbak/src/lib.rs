@@ -8,7 +8,8 @@ Data goes left to right in a backup and in a restore; the joint in the middle is
 FileSource ─► backup ─► Record … ─► restore ─► FileSink
 ```
 
-* [`source`] and [`sink`]: where files live, one file for each kind of place; [`place`] finds the right one for a path.
+* [`source`] and [`sink`]: where files live, one file for each kind of place; [`place`] finds the right one for a path,
+  [`location`] also for what is in a disk image ([`NtfsVolume`]).
 * [`backup`] and [`restore`]: the engine. [`copy`] is both in one step.
 * [`BackupReader`] and [`BackupWriter`]: the bytes of a backup stream from a source, and into a sink.
 * [`tree`] and [`tree_sink`]: many files; [`tree::transfer`] is the loop between them.
@@ -29,7 +30,9 @@ mod capability;
 pub mod efs;
 mod error;
 mod host;
+pub mod location;
 pub mod memory;
+mod ntfs_volume;
 pub mod place;
 mod report;
 pub mod restore;
@@ -45,6 +48,7 @@ pub use capability::{Capabilities, Facts};
 pub use error::{Cause, Error, Result};
 pub use host::linux::{LinuxFileSystem, LinuxKind};
 pub use host::ntfs3g::{Ntfs3gMount, StreamsInterface};
+pub use ntfs_volume::{Found, NtfsVolume, VolumeOptions};
 pub use report::{Collected, FileReport, Loss, LossKind, Note, Progress, Report};
 pub use restore::{Restore, Unheld, copy};
 pub use restore_stream::{BackupWriter, LinkResolver, SetSecurity, WritePolicy, WriteRights};

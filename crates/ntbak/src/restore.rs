@@ -12,7 +12,7 @@ use crate::backup::{BackupOptions, FileRecords, Records};
 use crate::capability::Facts;
 use crate::error::{Error, Result};
 use crate::report::{FileReport, LossKind};
-use crate::sink::FileSink;
+use crate::sink::{FileSink, no_unnamed_stream};
 use crate::source::FileSource;
 
 /// What happens with a fact that the sink cannot hold.
@@ -74,7 +74,7 @@ impl Restore {
                 let can = self.sink.can();
                 if !can.holds(Facts::EFS) {
                     let why = format!("the file is encrypted: {}", can.why_not(Facts::EFS));
-                    return Err(Error::new(Win32Error::NOT_SUPPORTED, why));
+                    return Err(Error::new(Win32Error::VOLUME_NOT_SUPPORT_EFS, why));
                 }
                 (self.head, self.passing) = (StreamHead::plain(None, 0), false);
             }
@@ -243,10 +243,6 @@ impl Restore {
         tell(head.vdl < head.size, Facts::VDL, LossKind::Vdl);
         Ok(true)
     }
-}
-
-fn no_unnamed_stream() -> Error {
-    Error::new(Win32Error::INVALID_PARAMETER, "a directory has no unnamed data stream")
 }
 
 /// Bytes of an object id without its birth ids, as the `$OBJECT_ID` attribute of a file often is.

@@ -3,15 +3,15 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use ntbak::place::Place;
-use ntbak::tree::{HostTree, Select, transfer};
+use ntbak::VolumeOptions;
+use ntbak::tree::{Select, transfer};
 use ntbak::tree_sink::{ArchiveSink, Rehearsal};
 use ntbak_archive::zstd::Compressor;
 use ntbak_archive::{ArchiveWriter, Volume};
 
 use crate::commands::Done;
 use crate::failure::Failure;
-use crate::many;
+use crate::many::{self, Places};
 use crate::output::Output;
 use crate::report::Reporter;
 use crate::selection::Selection;
@@ -19,27 +19,35 @@ use crate::selection::Selection;
 /// The level of zstd that is meant when none is said.
 const LEVEL: i32 = 3;
 
+/// What is to be backed up of the sources, and how.
+pub(crate) struct What {
+    pub(crate) selection: Selection,
+    pub(crate) options: VolumeOptions,
+    pub(crate) dry_run: bool,
+}
+
 pub(crate) fn run(
     sources: &[PathBuf],
     output: &Path,
     zstd: Option<i32>,
-    selection: &Selection,
-    dry_run: bool,
+    what: &What,
     reporter: &Reporter,
 ) -> Done {
-    let select = selection.select(&[])?;
-    let mut tree = many::host(sources)?;
-    if dry_run {
+    let select = what.selection.select(&[])?;
+    let mut tree = Places::open(sources, what.options)?;
+    if what.dry_run {
         let counts = transfer(&mut tree, &mut Rehearsal::new(None), &select, reporter)?;
         return Ok(Some(format!("{} would be backed up", many::files(counts.files + counts.links))));
     }
     let packed = output.extension().is_some_and(|extension| extension == "zst" || extension == "tzst");
     let level = zstd.or(packed.then_some(LEVEL));
+    tree.refuse_target(output)?;
     let target = Output::open(Some(output))?;
     if let Some((device, inode)) = target.identity() {
         tree.avoid(device, inode);
     }
-    let volume = volume(sources);
+    let tool = concat!("ntbak ", env!("CARGO_PKG_VERSION")).to_owned();
+    let volume = Volume { tool, sources: tree.sources() };
     let fault = |error| Failure::io(format!("{}: writing", output.display()), error);
     let done = match level {
         Some(level) => {
@@ -60,7 +68,7 @@ pub(crate) fn run(
 
 fn write<W: Write>(
     target: W,
-    tree: &mut HostTree,
+    tree: &mut Places,
     volume: &Volume,
     select: &Select,
     reporter: &Reporter,
@@ -69,18 +77,4 @@ fn write<W: Write>(
     let mut sink = ArchiveSink::new(writer);
     let counts = transfer(tree, &mut sink, select, reporter)?;
     Ok((sink.complete()?, many::summary(&counts)))
-}
-
-fn volume(sources: &[PathBuf]) -> Volume {
-    use std::os::unix::ffi::OsStrExt;
-    let source = |path: &PathBuf| ntbak_archive::Source {
-        path: path.as_os_str().as_bytes().to_vec(),
-        container: Some(match Place::of(path) {
-            Ok(Place::Ntfs3g(_)) => "ntfs-3g".to_owned(),
-            _ => "directory".to_owned(),
-        }),
-        ..ntbak_archive::Source::default()
-    };
-    let tool = concat!("ntbak ", env!("CARGO_PKG_VERSION")).to_owned();
-    Volume { tool, sources: sources.iter().map(source).collect() }
 }

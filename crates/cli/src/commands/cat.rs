@@ -3,29 +3,29 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use ntbak::LossKind;
+use ntbak::location::Location;
 use ntbak::memory::StreamKey;
+use ntbak::{LossKind, VolumeOptions};
 use ntbak_archive::{ArchiveReader, Item, Limits};
 use ntbak_wire::record::Record;
 use ntbak_wire::stream::StreamName;
 use ntbak_wire::{Name, Win32Error};
 
-use crate::commands::{Done, report_on};
+use crate::commands::{Done, open, report_on};
 use crate::failure::Failure;
-use crate::location::Location;
 use crate::many;
 use crate::output::Output;
 use crate::report::Reporter;
 
-pub(crate) fn run(typed: &Path, reporter: &Reporter) -> Done {
-    let location = Location::parse(typed);
-    let source = ntbak::place::open(&location.path)?;
-    let stream = match location.find_stream(&*source) {
+pub(crate) fn run(typed: &Path, options: VolumeOptions, reporter: &Reporter) -> Done {
+    let opened = open(typed, options, reporter)?;
+    let source = opened.source();
+    let stream = match opened.find_stream() {
         Ok(stream) => stream,
         // Why it is not there, if it is known.
-        Err(failure) => {
-            source.remarks(ntbak::source::Facet::BackupStream, &report_on(reporter, &location.path))?;
-            return Err(failure);
+        Err(error) => {
+            source.remarks(ntbak::source::Facet::BackupStream, &report_on(reporter, opened.path()))?;
+            return Err(error.into());
         }
     };
     let mut output = Output::open(None)?;
@@ -42,8 +42,22 @@ pub(crate) fn run(typed: &Path, reporter: &Reporter) -> Done {
     Ok(None)
 }
 
-/// The bytes of one stream of a file in an archive.
-pub(crate) fn from_archive(archive: &Path, typed: &Path, reporter: &Reporter) -> Done {
+/// The bytes of one stream of a file in an archive, or in a disk image.
+pub(crate) fn inside(location: &Path, path: &Path, options: VolumeOptions, reporter: &Reporter) -> Done {
+    match Location::parse_tree(location) {
+        Location::Image { inside, .. } if !many::is_archive(location) && inside.is_empty() => {
+            let mut typed = location.as_os_str().to_owned();
+            if !typed.as_bytes().ends_with(b"::") {
+                typed.push("::");
+            }
+            typed.push(path);
+            run(Path::new(&typed), options, reporter)
+        }
+        _ => from_archive(location, path, reporter),
+    }
+}
+
+fn from_archive(archive: &Path, typed: &Path, reporter: &Reporter) -> Done {
     let bytes = typed.as_os_str().as_bytes();
     let bytes = bytes.strip_prefix(b"./").unwrap_or(bytes);
     // A file may itself be called `a:b`, so both readings are looked for.

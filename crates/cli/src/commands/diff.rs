@@ -1,7 +1,9 @@
-//! `ntbak diff`: what is different between two directories or archives.
+//! `ntbak diff`: what is different between two directories, disk images or archives.
 
 use std::path::Path;
 use std::process::ExitCode;
+
+use ntbak::VolumeOptions;
 
 use crate::compare::{compare, describe};
 use crate::failure::{Failure, complain};
@@ -15,10 +17,11 @@ pub(crate) fn run(
     b: &Path,
     json: bool,
     selection: &Selection,
+    options: VolumeOptions,
     reporter: Reporter,
 ) -> Result<ExitCode, Failure> {
     let select = selection.select(&[])?;
-    let (mut many_a, mut many_b) = (Many::open(a)?, Many::open(b)?);
+    let (mut many_a, mut many_b) = (Many::open(a, options)?, Many::open(b, options)?);
     let one = describe(&mut many_a, &select, &reporter)?;
     let other = describe(&mut many_b, &select, &reporter)?;
     let mut output = Output::open(None)?;

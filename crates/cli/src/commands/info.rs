@@ -3,37 +3,77 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ntbak::place::{self, Place};
+use ntbak::location::Location;
+use ntbak::place::Place;
 use ntbak::source::Facet;
-use ntbak::{Capabilities, Facts, FileSource};
+use ntbak::{Capabilities, Facts, FileSource, NtfsVolume, VolumeOptions};
 use ntbak_wire::record::{FileInfo, SmallKind, StreamFlags, StreamHead};
 use serde_json::{Value, json};
 
-use crate::commands::{Done, report_on};
+use crate::commands::{Done, info_image, open, report_on};
 use crate::explain;
 use crate::failure::{Failure, harmless};
 use crate::json as member;
 use crate::output::Output;
 use crate::report::Reporter;
 
-pub(crate) fn run(location: &Path, as_json: bool, reporter: &Reporter) -> Done {
-    if crate::many::is_archive(location) {
-        return crate::commands::verify::describe(location, as_json, reporter);
+pub(crate) fn run(typed: &Path, as_json: bool, options: VolumeOptions, reporter: &Reporter) -> Done {
+    if crate::many::is_archive(typed) {
+        return crate::commands::verify::describe(typed, as_json, reporter);
     }
-    let place = Place::of(location)?;
-    let source = place::open(location)?;
-    source.remarks(Facet::BackupStream, &report_on(reporter, location))?;
-    let info = source.info()?;
-    let capabilities = place.capabilities(info.attributes.is_directory());
-    let text = if as_json {
-        format!("{}\n", describe_json(location, &place, &*source, &info, &capabilities)?)
-    } else {
-        describe(location, &place, &*source, &info, &capabilities)?
+    let text = match Location::parse_tree(typed) {
+        Location::Image { path, partition, inside } if inside.is_empty() => {
+            info_image::describe(&path, partition, as_json, options, reporter)?
+        }
+        _ => describe_file(typed, as_json, options, reporter)?,
     };
     let mut output = Output::open(None)?;
     output.write(text.as_bytes())?;
     output.finish()?;
     Ok(None)
+}
+
+fn describe_file(
+    typed: &Path,
+    as_json: bool,
+    options: VolumeOptions,
+    reporter: &Reporter,
+) -> Result<String, Failure> {
+    let opened = open(typed, options, reporter)?;
+    if let Some(stream) = opened.stream() {
+        let why = format!("{}: `ntbak info` is about whole files: leave :{stream} out", typed.display());
+        return Err(Failure::Usage(why));
+    }
+    let source = opened.source();
+    source.remarks(Facet::BackupStream, &report_on(reporter, typed))?;
+    let info = source.info()?;
+    let home = match opened.on_volume() {
+        Some((volume, _)) => Home::Volume(volume),
+        None => {
+            let place = Place::of(typed)?;
+            let capabilities = place.capabilities(info.attributes.is_directory());
+            Home::Host(place, capabilities)
+        }
+    };
+    if as_json {
+        return Ok(format!("{}\n", describe_json(typed, &home, source, &info)?));
+    }
+    describe(typed, &home, source, &info)
+}
+
+/// Where a file is.
+enum Home<'v> {
+    Host(Place, Capabilities),
+    Volume(&'v NtfsVolume),
+}
+
+impl Home<'_> {
+    fn name(&self) -> String {
+        match self {
+            Self::Host(place, _) => place_name(place),
+            Self::Volume(volume) => format!("NTFS, in a {}, {}", volume.image(), volume.partition()),
+        }
+    }
 }
 
 fn place_name(place: &Place) -> String {
@@ -48,17 +88,16 @@ fn place_name(place: &Place) -> String {
 
 fn describe(
     location: &Path,
-    place: &Place,
+    home: &Home<'_>,
     source: &dyn FileSource,
     info: &FileInfo,
-    capabilities: &Capabilities,
 ) -> Result<String, Failure> {
     let mut text = String::new();
     let mut line = |label: &str, value: String| {
         let _ = writeln!(text, "{label:<14}{}", harmless(&value));
     };
     line("path", location.display().to_string());
-    line("place", place_name(place));
+    line("place", home.name());
     line("attributes", format!("{} ({:#x})", info.attributes.letters(), info.attributes.bits()));
     for (label, time) in [
         ("created", info.times.created),
@@ -86,6 +125,8 @@ fn describe(
     for (index, head) in streams(source)?.iter().enumerate() {
         line(if index == 0 { "streams" } else { "" }, stream_text(head));
     }
+    // Nothing is kept in an image: it is only read.
+    let Home::Host(place, capabilities) = home else { return Ok(text) };
     let (held, missing): (Vec<_>, Vec<_>) =
         Facts::NAMES.iter().partition(|(fact, _)| capabilities.holds(*fact));
     line("kept here", held.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "));
@@ -142,10 +183,9 @@ fn stream_text(head: &StreamHead) -> String {
 
 fn describe_json(
     location: &Path,
-    place: &Place,
+    home: &Home<'_>,
     source: &dyn FileSource,
     info: &FileInfo,
-    capabilities: &Capabilities,
 ) -> Result<Value, Failure> {
     let kind = match source.small(SmallKind::Reparse)? {
         Some(_) => "reparse",
@@ -178,16 +218,22 @@ fn describe_json(
     }
     let streams: Vec<_> = streams(source)?.iter().map(stream_json).collect();
     member::put(&mut object, "streams", streams.into());
-    let held: Vec<_> =
-        Facts::NAMES.iter().filter(|(fact, _)| capabilities.holds(*fact)).map(|(_, name)| *name).collect();
-    let mut where_ = json!({ "kind": place_name(place), "keeps": held });
-    if let Place::Ntfs3g(mount) = place {
-        member::put(&mut where_, "streams_interface", mount.streams.name().into());
-    }
-    if let Place::Directory(linux) = place {
-        member::put(&mut where_, "file_system", linux.kind.name().into());
-        member::put(&mut where_, "in_attributes", linux.in_attributes().into());
-        member::put(&mut where_, "in_side_file", linux.in_side_file().into());
+    let mut where_ = json!({ "kind": home.name() });
+    if let Home::Host(place, capabilities) = home {
+        let held: Vec<_> = Facts::NAMES
+            .iter()
+            .filter(|(fact, _)| capabilities.holds(*fact))
+            .map(|(_, name)| *name)
+            .collect();
+        member::put(&mut where_, "keeps", held.into());
+        if let Place::Ntfs3g(mount) = place {
+            member::put(&mut where_, "streams_interface", mount.streams.name().into());
+        }
+        if let Place::Directory(linux) = place {
+            member::put(&mut where_, "file_system", linux.kind.name().into());
+            member::put(&mut where_, "in_attributes", linux.in_attributes().into());
+            member::put(&mut where_, "in_side_file", linux.in_side_file().into());
+        }
     }
     member::put(&mut object, "place", where_);
     Ok(object)

@@ -1,7 +1,8 @@
-//! `ntbak list`: what is in a directory or an archive.
+//! `ntbak list`: what is in a directory, a disk image or an archive.
 
 use std::path::{Path, PathBuf};
 
+use ntbak::VolumeOptions;
 use ntbak::tree::transfer;
 use ntbak::tree_sink::{DescribeSink, Described, Description};
 use serde_json::json;
@@ -26,11 +27,12 @@ pub(crate) fn run(
     location: &Path,
     paths: &[PathBuf],
     form: &Form,
+    options: VolumeOptions,
     selection: &Selection,
     reporter: &Reporter,
 ) -> Done {
     let select = selection.select(paths)?;
-    let mut many = Many::open(location)?;
+    let mut many = Many::open(location, options)?;
     let mut output = std::io::BufWriter::new(Output::open(None)?);
     let write = |line: String| std::io::Write::write_all(&mut output, line.as_bytes());
     let mut failed = None;

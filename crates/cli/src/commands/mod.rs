@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use ntbak::FileReport;
+use ntbak::location::{self, Location, Opened};
+use ntbak::{FileReport, VolumeOptions};
 
 use crate::args::{Cli, Command, StreamCommand};
 use crate::failure::Failure;
@@ -17,6 +18,7 @@ mod copy;
 mod diff;
 mod efs;
 mod info;
+mod info_image;
 mod list;
 mod restore;
 mod stream_extract;
@@ -35,8 +37,9 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
     let reporter = Reporter::new(&args.common)?;
     let report = &reporter;
     let done = match args.command {
-        Command::Stream(StreamCommand::Read { location, output, no_security, strict }) => {
-            stream_read::run(&location, output.as_deref(), no_security, strict, report)
+        Command::Stream(StreamCommand::Read { location, output, no_security, strict, reading }) => {
+            let options = stream_read::Options { no_security, strict, volume: reading.options() };
+            stream_read::run(&location, output.as_deref(), options, report)
         }
         Command::Stream(StreamCommand::Write { path, directory, link_root, no_security, strict }) => {
             let options = stream_write::Options { directory, link_root, no_security, strict };
@@ -53,29 +56,34 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
         Command::Stream(StreamCommand::Extract { file, what, output }) => {
             stream_extract::run(file.as_deref(), &what, output.as_deref())
         }
-        Command::Backup { sources, output, zstd, selection, dry_run } => {
-            backup::run(&sources, &output, zstd, &selection, dry_run, report)
+        Command::Backup { sources, output, zstd, selection, reading, dry_run } => {
+            let what = backup::What { selection, options: reading.options(), dry_run };
+            backup::run(&sources, &output, zstd, &what, report)
         }
         Command::Restore { archive, target, paths, overwrite, selection, dry_run } => {
             let what = restore::What { paths, selection, overwrite: overwrite.into(), dry_run };
             restore::run(&archive, &target, &what, report)
         }
-        Command::Copy { source, target, overwrite, selection, dry_run } => {
+        Command::Copy { source, target, overwrite, selection, reading, dry_run } => {
             let what = restore::What { paths: vec![], selection, overwrite: overwrite.into(), dry_run };
-            copy::run(&source, &target, &what, report)
+            copy::run(&source, &target, &what, reading.options(), report)
         }
-        Command::List { location, paths, streams, hash, json, selection } => {
+        Command::List { location, paths, streams, hash, json, selection, reading } => {
             let form = list::Form { streams: streams || args.common.verbose, hash, json };
-            list::run(&location, &paths, &form, &selection, report)
+            list::run(&location, &paths, &form, reading.options(), &selection, report)
         }
-        Command::Verify { archive, against, json } => {
-            return verify::run(&archive, against.as_deref(), json, reporter);
+        Command::Verify { archive, against, json, reading } => {
+            return verify::run(&archive, against.as_deref(), json, reading.options(), reporter);
         }
-        Command::Diff { a, b, json, selection } => return diff::run(&a, &b, json, &selection, reporter),
-        Command::Cat { location, path: None } => cat::run(&location, report),
-        Command::Cat { location, path: Some(path) } => cat::from_archive(&location, &path, report),
+        Command::Diff { a, b, json, selection, reading } => {
+            return diff::run(&a, &b, json, &selection, reading.options(), reporter);
+        }
+        Command::Cat { location, path: None, reading } => cat::run(&location, reading.options(), report),
+        Command::Cat { location, path: Some(path), reading } => {
+            cat::inside(&location, &path, reading.options(), report)
+        }
         Command::Efs(command) => efs::run(command, report),
-        Command::Info { location, json } => info::run(&location, json, report),
+        Command::Info { location, json, reading } => info::run(&location, json, reading.options(), report),
         Command::Completions { shell } => completions(shell),
         Command::Man => man(),
     };
@@ -89,6 +97,15 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
         }
     };
     reporter.finish(done.as_deref())
+}
+
+/// Opens what was typed; what is worth knowing about its volume goes to the report.
+fn open(typed: &Path, options: VolumeOptions, reporter: &Reporter) -> Result<Opened, Failure> {
+    let opened = location::open(&Location::parse(typed), typed, options)?;
+    if let Some((volume, _)) = opened.on_volume() {
+        volume.remarks(&report_on(reporter, volume.path()));
+    }
+    Ok(opened)
 }
 
 /// The report on one file.

@@ -3,45 +3,46 @@
 use std::path::Path;
 
 use ntbak::source::Facet;
-use ntbak::{BackupReader, LossKind, ReadRights, SecurityAccess};
+use ntbak::{BackupReader, LossKind, ReadRights, SecurityAccess, VolumeOptions};
 use ntbak_wire::record::SmallKind;
 
-use crate::commands::{Done, count, report_on};
+use crate::commands::{Done, count, open, report_on};
 use crate::failure::Failure;
-use crate::location::Location;
 use crate::output::Output;
 use crate::report::Reporter;
 
-pub(crate) fn run(
-    location: &Path,
-    output: Option<&Path>,
-    no_security: bool,
-    strict: bool,
-    reporter: &Reporter,
-) -> Done {
-    if let Some(stream) = Location::parse(location).stream {
+/// How the stream is read.
+pub(crate) struct Options {
+    pub(crate) no_security: bool,
+    pub(crate) strict: bool,
+    pub(crate) volume: VolumeOptions,
+}
+
+pub(crate) fn run(location: &Path, output: Option<&Path>, options: Options, reporter: &Reporter) -> Done {
+    let opened = open(location, options.volume, reporter)?;
+    if let Some(stream) = opened.stream() {
         let why = format!(
             "{}: a backup stream is that of a whole file; `ntbak cat` gives one stream",
             location.display()
         );
         return Err(Failure::Usage(format!("{why}, or leave :{stream} out")));
     }
-    let source = ntbak::place::open(location)?;
+    let source = opened.source();
     let report = report_on(reporter, location);
     source.remarks(Facet::BackupStream, &report)?;
     let mut reader = BackupReader::new();
-    if strict {
+    if options.strict {
         reader.leave_out_eas();
         if source.small(SmallKind::Ea)?.is_some() {
             report.loss(LossKind::Ea, "[MS-BKUP] 2.5 has no place for extended attributes");
         }
     }
-    let security = if no_security { SecurityAccess::Unwanted } else { SecurityAccess::Full };
+    let security = if options.no_security { SecurityAccess::Unwanted } else { SecurityAccess::Full };
     let rights = ReadRights { security, ..ReadRights::ALL };
     let mut output = Output::open(output)?;
     let (mut buffer, mut total) = (vec![0; 1 << 20], 0);
     loop {
-        let got = reader.read(&*source, rights, &mut buffer).map_err(|error| error.at_path(location))?;
+        let got = reader.read(source, rights, &mut buffer).map_err(|error| error.at_path(location))?;
         if got == 0 {
             break;
         }

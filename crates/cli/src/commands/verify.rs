@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use ntbak::VolumeOptions;
 use ntbak::tree::Select;
 use ntbak_archive::{Item, Limits, Summary};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use crate::commands::Done;
 use crate::compare::{compare, describe as picture};
 use crate::failure::{Failure, complain};
 use crate::json as member;
-use crate::many::{self, Many};
+use crate::many::{self, Many, Places};
 use crate::output::Output;
 use crate::report::Reporter;
 
@@ -19,6 +20,7 @@ pub(crate) fn run(
     archive: &Path,
     against: Option<&Path>,
     as_json: bool,
+    options: VolumeOptions,
     reporter: Reporter,
 ) -> Result<ExitCode, Failure> {
     if against.is_some() && archive == Path::new("-") {
@@ -49,7 +51,7 @@ pub(crate) fn run(
         faults.iter().for_each(complain);
     }
     let differences = match against {
-        Some(source) if whole => Some(differ(archive, source, as_json, &reporter)?),
+        Some(source) if whole => Some(differ(archive, source, as_json, options, &reporter)?),
         _ => None,
     };
     if as_json {
@@ -82,10 +84,17 @@ pub(crate) fn run(
 }
 
 /// Compares an archive with what it was made of: how many differences there are.
-fn differ(archive: &Path, source: &Path, as_json: bool, reporter: &Reporter) -> Result<u64, Failure> {
+fn differ(
+    archive: &Path,
+    source: &Path,
+    as_json: bool,
+    options: VolumeOptions,
+    reporter: &Reporter,
+) -> Result<u64, Failure> {
     let mut many = Many::Archive(Box::new(many::archive(archive)?));
     let stored = picture(&mut many, &Select::all(), reporter)?;
-    let now = picture(&mut Many::Host(many::host(&[source.to_owned()])?), &Select::all(), reporter)?;
+    let now =
+        picture(&mut Many::Places(Places::open(&[source.to_owned()], options)?), &Select::all(), reporter)?;
     let mut output = Output::open(None)?;
     let count = compare(&stored, &now, &mut |difference| {
         let line = if as_json { format!("{}\n", difference.json()) } else { difference.text() };

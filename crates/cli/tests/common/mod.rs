@@ -17,9 +17,44 @@ pub(crate) fn judges() -> PathBuf {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/judges"), PathBuf::from)
 }
 
-/// Whether volumes can be made, mounted and judged here; says why not, and is a failure where everything is required.
+/// A file of the corpus, unpacked into `to`, with the place where its volume begins; `None`, after saying so, where it
+/// cannot be had.
+pub(crate) fn unpacked(name: &str, to: &Path) -> Option<PathBuf> {
+    let corpus = std::env::var_os("NTBAK_CORPUS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"), PathBuf::from);
+    let (from, path) = (corpus.join(name), to.join(name.replace('/', "-")));
+    let (packed, image) = (from.display(), path.display());
+    let command = match name.rsplit('.').next().unwrap() {
+        "gz" => format!("gzip -dc '{packed}' | cp --sparse=always /dev/stdin '{image}'"),
+        "zst" => format!("zstd -qdc '{packed}' | cp --sparse=always /dev/stdin '{image}'"),
+        "tgz" => format!(
+            "cd '{}' && tar -xSzf '{packed}' && mv \"$(find . -name '*.raw')\" '{image}'",
+            to.display()
+        ),
+        "zip" => {
+            let script = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); \
+                n = max(z.infolist(), key=lambda i: i.file_size); open(sys.argv[2], 'wb').write(z.read(n))";
+            format!("python3 -c \"{script}\" '{packed}' '{image}'")
+        }
+        _ => format!("cp '{packed}' '{image}'"),
+    };
+    let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+    if from.is_file() && output.status.success() && path.is_file() {
+        return Some(path);
+    }
+    let why = format!("{name} of the corpus cannot be had: {}", String::from_utf8_lossy(&output.stderr));
+    nothing_is_missing(Some(why));
+    None
+}
+
+/// Whether volumes can be made, mounted and judged here.
 pub(crate) fn ready() -> bool {
-    let Some(why) = missing() else { return true };
+    nothing_is_missing(missing())
+}
+
+/// Whether a test can run here; says why not, and is a failure where everything is required.
+pub(crate) fn nothing_is_missing(missing: Option<String>) -> bool {
+    let Some(why) = missing else { return true };
     assert!(std::env::var_os("NTBAK_REQUIRE_ALL").is_none(), "NTBAK_REQUIRE_ALL is set, but {why}");
     eprintln!("skipped: {why}");
     false

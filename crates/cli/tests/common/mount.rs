@@ -1,5 +1,6 @@
 //! NTFS volumes in image files, mounted by ntfs-3g.
 
+use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -30,11 +31,26 @@ impl Volume {
 
     /// A new volume that is not mounted yet.
     pub(crate) fn unmounted(mib: u64) -> Self {
+        Self::shaped(mib, &[])
+    }
+
+    /// The same, made by mkntfs with these options.
+    pub(crate) fn shaped(mib: u64, options: &[&str]) -> Self {
         let dir = TempDir::with_prefix("ntbak-ntfs3g-").unwrap();
         let volume = Self { dir: Some(dir), daemon: None };
         fs::File::create(volume.image()).unwrap().set_len(mib << 20).unwrap();
         fs::create_dir(volume.root()).unwrap();
-        output("mkntfs", ["-F".as_ref(), "-Q".as_ref(), "-q".as_ref(), volume.image().as_os_str()]);
+        let image = volume.image();
+        let options = ["-F", "-Q", "-q"].iter().chain(options).map(OsStr::new);
+        output("mkntfs", options.chain([image.as_os_str()]));
+        volume
+    }
+
+    /// A volume that is there, unmounted: `fill` makes its image.
+    pub(crate) fn of_image(fill: impl FnOnce(&Path)) -> Self {
+        let volume = Self { dir: Some(TempDir::with_prefix("ntbak-ntfs3g-").unwrap()), daemon: None };
+        fill(&volume.image());
+        fs::create_dir(volume.root()).unwrap();
         volume
     }
 

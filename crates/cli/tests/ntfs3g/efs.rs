@@ -18,15 +18,15 @@ use crate::common::{Chance, need_volumes, output};
 const SIZES: [usize; 10] = [0, 1, 511, 512, 513, 65_535, 65_536, 65_537, 70_000, 5 << 20];
 
 /// A key pair, its certificate, and both in a PFX with this password.
-struct Key {
+pub(crate) struct Key {
     dir: TempDir,
 }
 
-const PASSWORD: &str = "geheim-ö";
+pub(crate) const PASSWORD: &str = "geheim-ö";
 
 impl Key {
     /// ntfsdecrypt 2022.10.3 cuts the last character off a usage: so there is one more, which is right once cut.
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let dir = TempDir::with_prefix("ntbak-key-").unwrap();
         let key = Self { dir };
         let usage = "extendedKeyUsage=1.3.6.1.4.1.311.10.3.4,1.3.6.1.4.1.311.10.3.40";
@@ -72,7 +72,7 @@ impl Key {
         key
     }
 
-    fn path(&self, what: &str) -> PathBuf {
+    pub(crate) fn path(&self, what: &str) -> PathBuf {
         self.dir.path().join(what)
     }
 }
@@ -96,11 +96,11 @@ fn ntfsdecrypt(volume: &Volume, key: &Key, path: &str, input: Option<&[u8]>) -> 
     out.stdout
 }
 
-fn content(size: usize) -> Vec<u8> {
+pub(crate) fn content(size: usize) -> Vec<u8> {
     Chance::new(size as u64 + 1).bytes(size)
 }
 
-fn decrypt(key: &Key, path: &Path, stream: Option<&str>) -> Vec<u8> {
+pub(crate) fn decrypt(key: &Key, path: &Path, stream: Option<&str>) -> Vec<u8> {
     let mut arguments =
         args!["efs", "decrypt", path, "--key", &key.path("pfx"), "--password-file", &key.path("password")]
             .to_vec();
@@ -111,7 +111,7 @@ fn decrypt(key: &Key, path: &Path, stream: Option<&str>) -> Vec<u8> {
 }
 
 /// Makes the encrypted file `name` of a plain one beside the volume.
-fn encrypt(volume: &Volume, key: &Key, name: &str, plain: &[u8]) {
+pub(crate) fn encrypt(volume: &Volume, key: &Key, name: &str, plain: &[u8]) {
     let file = volume.beside("plain");
     fs::write(&file, plain).unwrap();
     let to = volume.path(name);
@@ -346,6 +346,18 @@ fn efs_38_a_directory_is_encrypted() {
     let exports =
         [a.path("d"), b.path("d")].map(|path| ntbak(args!["efs", "export", &path]).expect(0).stdout);
     assert!(exports[0] == exports[1]);
+    // In place, ntfs-3g does not take it away again: nobody may believe that it did.
+    let decrypt = args!["efs", "decrypt", &a.path("d"), "--key", &key.path("key"), "-o", &a.path("d")];
+    ntbak(decrypt).expect(3).lost_only(&["change-time", "efs"]);
+    ntbak(args!["efs", "info", &a.path("d")]).expect(0);
+    // The data of a file do not become a directory without them.
+    fs::write(a.path("plain/f"), "content").unwrap();
+    let raw = a.path("plain/raw");
+    let file = a.path("plain/f");
+    ntbak(args!["efs", "encrypt", &file, "--for", &key.path("cert"), "--raw", "-o", &raw]).expect(0);
+    let import = ntbak_from(&raw, args!["efs", "import", &a.path("new"), "--directory"]).expect(1);
+    assert!(import.stderr.contains("no unnamed data stream"), "{}", import.stderr);
+    assert!(!a.path("new").exists());
     b.unmount();
     assert_eq!(judge::dump(&b)["/d"]["attr"].as_u64().unwrap() & 0x4000, 0x4000);
 }

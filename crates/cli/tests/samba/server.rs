@@ -31,12 +31,9 @@ macro_rules! need_samba {
 }
 pub(crate) use need_samba;
 
-/// Whether an smbd can be run here; says why not, and is a failure where everything is required.
+/// Whether an smbd can be run here.
 pub(crate) fn ready() -> bool {
-    let Some(why) = missing() else { return true };
-    assert!(std::env::var_os("NTBAK_REQUIRE_ALL").is_none(), "NTBAK_REQUIRE_ALL is set, but {why}");
-    eprintln!("skipped: {why}");
-    false
+    crate::common::nothing_is_missing(missing())
 }
 
 fn missing() -> Option<String> {

@@ -28,6 +28,34 @@ fn quick_pfx() -> Option<Vec<u8>> {
     Some(std::fs::read(path.join("user.pfx")).unwrap())
 }
 
+/// A key of small primes' size whose exponents have millions of bits would be used for minutes.
+#[test]
+fn numbers_of_a_key_are_no_longer_than_its_modulus() {
+    // (2^512 - 1)^2 = 2^1024 - 2^513 + 1.
+    let modulus = [&[0_u8][..], &[0xFF; 63], &[0xFE], &[0; 63], &[1]].concat();
+    let prime = [&[0_u8][..], &[0xFF; 64]].concat();
+    let long = vec![0x7F; 2_000_000];
+    let key = |dp: &[u8], dq: &[u8], inverse: &[u8]| {
+        let numbers: [&[u8]; 9] = [&[0], &modulus, &[3], &[3], &prime, &prime, dp, dq, inverse];
+        // Lengths in few bytes, as DER wants them.
+        let number = |number: &&[u8]| match number.len() {
+            len @ 0..0x80 => [&[2, len as u8], *number].concat(),
+            len @ 0x80..0x100 => [&[2, 0x81, len as u8], *number].concat(),
+            len => [&[2, 0x83], &(len as u32).to_be_bytes()[1..], *number].concat(),
+        };
+        let all: Vec<u8> = numbers.iter().flat_map(number).collect();
+        match all.len() {
+            len @ 0..0x10000 => [&[0x30, 0x82], &(len as u32).to_be_bytes()[2..], &all].concat(),
+            len => [&[0x30, 0x83], &(len as u32).to_be_bytes()[1..], &all].concat(),
+        }
+    };
+    assert!(PrivateKey::from_der(&key(&[3], &[3], &[3])).is_ok(), "only the lengths are wrong");
+    for (dp, dq, inverse) in [(&long[..], &[3][..], &[3][..]), (&[3], &long, &[3]), (&[3], &[3], &long)] {
+        let error = PrivateKey::from_der(&key(dp, dq, inverse)).unwrap_err().to_string();
+        assert!(error.contains("longer than its modulus"), "{error}");
+    }
+}
+
 #[test]
 fn every_cut_of_a_key_file() {
     let Some(pfx) = quick_pfx() else { return };

@@ -11,7 +11,7 @@ use crate::sink::FileSink;
 use crate::source::FileSource;
 
 /// Makes an encrypted file of raw data that `read` gives, block by block; no bytes are the end. What `there`, the file that
-/// is replaced, has beside its streams stays: descriptor, attributes, creation time, EAs, object id.
+/// is replaced, has beside its streams stays: descriptor, attributes, creation time, EAs, object id, and what Linux keeps.
 ///
 /// # Errors
 /// The data are not in the export format or are cut (6008), the sink cannot hold or write them, `read` fails. A staged
@@ -32,6 +32,12 @@ pub fn import_raw(
         // The content is new, and so are its times.
         (info.times.written, info.times.accessed, info.times.changed) = (None, None, None);
         restore.put(&Record::File(&info), report)?;
+        // An ACL among them: without it, the mode would give its mask to the group.
+        let mut index = 0;
+        while let Some((name, value)) = there.linux_attribute(index)? {
+            restore.put(&Record::LinuxAttribute { name, value }, report)?;
+            index += 1;
+        }
         for kind in [SmallKind::Security, SmallKind::Ea, SmallKind::ObjectId] {
             if let Some(payload) = there.small(kind)? {
                 restore.put(&Record::Small(kind, payload), report)?;

@@ -6,10 +6,11 @@ use ntbak_efs::{Fek, Recipient, SectorCipher, protect};
 use ntbak_wire::efs::{Content, SECTOR, StreamHead, StreamPlan};
 use ntbak_wire::object_id::Guid;
 use ntbak_wire::record::{Extent, Extents, FileInfo, SmallKind, StreamFlags};
-use ntbak_wire::{FileAttributes, record};
+use ntbak_wire::reparse::ReparseBuffer;
+use ntbak_wire::{FileAttributes, Win32Error, record};
 
 use super::Encrypted;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::report::FileReport;
 use crate::source::{Facet, FileSource, LinuxAttribute};
 
@@ -43,8 +44,10 @@ impl<S: FileSource> Protected<S> {
     /// The encrypted form of `source`.
     ///
     /// # Errors
-    /// A certificate that is not RSA, too many users, or the source cannot be read.
+    /// A certificate that is not RSA, too many users, or the source cannot be read. A link (50): it has nothing to encrypt,
+    /// and what it leads to would stay as it is.
     pub fn new(source: S, with: &Protection<'_>) -> Result<Self> {
+        refuse_link(&source)?;
         let metadata = protect(with.fek, with.users, with.agents, with.computer)?;
         let mut streams = Vec::new();
         while let Some(head) = source.stream(streams.len())? {
@@ -52,6 +55,18 @@ impl<S: FileSource> Protected<S> {
         }
         Ok(Self { source, metadata, streams, cipher: SectorCipher::new(with.fek) })
     }
+}
+
+fn refuse_link(source: &dyn FileSource) -> Result<()> {
+    if !source.info()?.attributes.contains(FileAttributes::REPARSE_POINT) {
+        return Ok(());
+    }
+    let Some(buffer) = source.small(SmallKind::Reparse)? else { return Ok(()) };
+    if !ReparseBuffer::parse(&buffer)?.tag().is_name_surrogate() {
+        return Ok(());
+    }
+    let why = "it is a link, and what it leads to would stay as it is";
+    Err(Error::new(Win32Error::NOT_SUPPORTED, why).hint("encrypt what it leads to"))
 }
 
 fn plan(source: &dyn FileSource, index: usize, head: record::StreamHead, holes: bool) -> Result<StreamPlan> {

@@ -151,7 +151,7 @@ impl Index {
             size: end.size,
             vdl: end.vdl,
             cluster_shift: self.cluster_shift.unwrap_or(12),
-            extents: end.sparse.then(|| std::mem::take(&mut self.extents)),
+            extents: (end.sparse || end.gaps).then(|| std::mem::take(&mut self.extents)),
         };
     }
 }

@@ -13,7 +13,7 @@ use crate::efs::{Encrypted, RawFile};
 use crate::error::{Error, Result};
 use crate::memory::{MemoryFile, MemoryStream, SharedFile, StreamKey};
 use crate::report::FileReport;
-use crate::sink::{FileSink, check_reparse, encrypted_there};
+use crate::sink::{FileSink, check_reparse, encrypted_there, no_unnamed_stream};
 
 /// Writes a [`SharedFile`]: staged, when it replaces the whole file with the commit, or in place.
 #[derive(Debug)]
@@ -187,8 +187,7 @@ impl FileSink for MemorySink {
                 self.raw = false;
                 let raw = RawFile::open(file.efs_raw.as_deref().unwrap_or_default())?;
                 if self.directory && raw.streams().iter().any(|plan| plan.head.name.is_none()) {
-                    let why = "a directory has no unnamed data stream";
-                    return Err(Error::new(Win32Error::INVALID_PARAMETER, why));
+                    return Err(no_unnamed_stream());
                 }
                 file.info.attributes |= FileAttributes::ENCRYPTED;
             }

@@ -59,6 +59,11 @@ pub(crate) fn encrypted_there() -> Error {
         .hint("decrypt it first, or replace it: remove it, or copy over it")
 }
 
+/// Why data of a file are not taken for those of a directory.
+pub(crate) fn no_unnamed_stream() -> Error {
+    Error::new(Win32Error::INVALID_PARAMETER, "a directory has no unnamed data stream")
+}
+
 /// Whether Windows would set this reparse buffer on a file in this state (\[MS-FSA\] 2.1.5.10.37).
 fn check_reparse(payload: &[u8], file: reparse::File) -> Result<()> {
     let buffer = ReparseBuffer::parse(payload)?;

@@ -11,15 +11,20 @@ use crate::report::FileReport;
 
 mod directory;
 mod memory;
+mod ntfs;
 mod ntfs3g;
 mod raw;
+mod spooled;
 
 pub use directory::DirectorySource;
 pub(crate) use directory::{modified, size};
 pub use memory::MemorySource;
+pub(crate) use ntfs::node;
+pub use ntfs::{NtfsSource, WofView};
 pub use ntfs3g::Ntfs3gSource;
 pub(crate) use ntfs3g::read_attributes;
 pub use raw::RawSource;
+pub use spooled::{Spool, SpooledSource};
 
 /// What of a file is going to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@ Many files: where they come from, where they go, and the one loop between.
 
 ```text
 HostTree ────┐                                 ┌──► HostSink      (a directory, an ntfs-3g mount)
+NtfsTree ────┤                                 │
 ArchiveTree ─┼─ Tree ─► Visit ─► transfer ─────┼──► ArchiveSink
 MemoryTree ──┘                                 ├──► MemoryTree
                                                └──► DescribeSink  (list, verify, diff)
@@ -20,17 +21,22 @@ use ntbak_wire::{FileAttributes, Name, Win32Error};
 use crate::backup::{BackupOptions, FileRecords, Records};
 use crate::error::{Error, Result};
 use crate::report::{FileReport, Loss, LossKind, Note, Progress, Report};
+use crate::source::FileSource;
 use crate::tree_sink::{Begun, TreeSink};
 
 mod archive;
+mod decrypted;
 mod host;
 mod memory;
+mod ntfs;
 mod select;
 mod tee;
 
 pub use archive::{ArchiveTree, open_archive};
+pub use decrypted::DecryptedTree;
 pub use host::HostTree;
 pub use memory::MemoryTree;
+pub use ntfs::{NtfsTree, VolumeFile};
 pub use select::{Pattern, Select, Verdict};
 
 use tee::Tee;
@@ -100,9 +106,18 @@ pub trait Content {
     /// # Errors
     /// The file cannot be read any further.
     fn pour(&mut self, put: &mut dyn FnMut(&Record<'_>) -> bool) -> Result<bool>;
+
+    /// The file itself, where it can be read by position.
+    fn source(&self) -> Option<&dyn FileSource> {
+        None
+    }
 }
 
 impl Content for FileRecords<'_> {
+    fn source(&self) -> Option<&dyn FileSource> {
+        Some(self.file())
+    }
+
     fn pour(&mut self, put: &mut dyn FnMut(&Record<'_>) -> bool) -> Result<bool> {
         while let Some(record) = self.next()? {
             if !put(&record) {

@@ -58,19 +58,26 @@ pub fn backup_read(
     Ok(())
 }
 
-/// An encrypted file as a key of the caller shows it; as it is when none does, and then it is refused.
+/// An encrypted file as a key of the caller shows it; as it is when none does, and then it is refused. A directory is not:
+/// it may have more than its encryption, with other keys at hand as without any.
 pub(super) fn plaintext(inner: &Inner, source: Box<dyn FileSource>) -> Result<Box<dyn FileSource>> {
     let keys = inner.keys.lock().unwrap_or_else(PoisonError::into_inner).ring.clone();
-    if keys.identities().is_empty() || !source.info()?.attributes.contains(FileAttributes::ENCRYPTED) {
+    let attributes = source.info()?.attributes;
+    if keys.identities().is_empty() || !attributes.contains(FileAttributes::ENCRYPTED) {
         return Ok(source);
     }
     // Where the place does not show what EFS keeps of it, no key helps.
     let Some(file) = source.encrypted()? else { return Ok(source) };
-    keys.open(&Metadata::parse(file.metadata())?).map_err(|error| {
-        // BackupRead has one number for all of this.
-        Error::new(Win32Error::ACCESS_DENIED, error.to_string())
-    })?;
+    let opened = Metadata::parse(file.metadata())
+        .map_err(|error| error.to_string())
+        .and_then(|parsed| keys.open(&parsed).map_err(|error| error.to_string()));
     drop(file);
+    match opened {
+        Ok(_) => {}
+        Err(_) if attributes.is_directory() => return Ok(source),
+        // BackupRead has one number for all of this.
+        Err(why) => return Err(Error::new(Win32Error::ACCESS_DENIED, why)),
+    }
     Ok(Box::new(Decrypted::open(source, &keys)?))
 }
 

@@ -44,8 +44,8 @@ impl System {
             let _changing = self.changing();
             let resolved = self.drives().resolve(path, Follow::Itself)?;
             match (resolved.parent, resolved.node, resolved.stream) {
-                (_, Some(_), _) | (None, ..) => Err(there_already()),
                 (_, _, Some(_)) => Err(invalid("a stream is no directory")),
+                (_, Some(_), _) | (None, ..) => Err(there_already()),
                 (Some(parent), None, None) => parent.create(&resolved.name, true).map(drop),
             }
         };
@@ -206,6 +206,7 @@ impl System {
             return Err(invalid("a new name is that of a file"));
         }
         let mut name = target.name.clone();
+        let mut replace = replace;
         if let Some(there) = &target.node {
             if there.identity() == node.identity() {
                 // Another spelling of the same name is the one that is wanted.
@@ -213,6 +214,11 @@ impl System {
                 if same_place && let Some(last) = last_name(to) {
                     name = last;
                 }
+                if same_place && name == from.name {
+                    return Ok(());
+                }
+                // Two names of one file become one.
+                replace |= !same_place;
             } else if !replace {
                 return Err(there_already());
             }

@@ -8,7 +8,7 @@ use ntbak_wire::{FileAttributes, Win32Error};
 
 use crate::efs::{BLOCK, DropNamed, ExportReader, Unnamed, import_raw};
 use crate::error::{Error, Result};
-use crate::report::{Collected, FileReport, Report};
+use crate::report::{Collected, FileReport, LossKind, Report};
 use crate::source::FileSource;
 use crate::win32::open_files::Shared;
 use crate::win32::{Access, Share, System};
@@ -76,7 +76,15 @@ pub fn open_encrypted_file_raw<'v>(
     };
     let access = if import { Access::FILE_WRITE_DATA } else { Access::FILE_READ_DATA };
     let shared = system.shares().enter(opened.identity(), access, Share::READ).map_err(at_path)?;
-    let source = opened.source().map_err(at_path)?;
+    let source = match opened.source() {
+        // What is damaged is what an import is for.
+        Err(error) if import && !directory && error.win32() == Win32Error::INVALID_DATA => {
+            let direction = Direction::Import { directory, done: false };
+            let shared = Some(shared);
+            return Ok(EncryptedFileRaw { system, path: path.to_owned(), flags, direction, _shared: shared });
+        }
+        source => source.map_err(at_path)?,
+    };
     let info = source.info().map_err(at_path)?;
     let refuse = |code, why: &'static str| Err(at_path(Error::new(code, why)));
     if directory && !info.attributes.is_directory() {
@@ -147,7 +155,7 @@ pub fn read_encrypted_file_raw(
 /// # Errors
 /// What `import` answered; 6008 when the data are not in the export format or are cut; 87 for a context that was opened
 /// for export or was written already, or when `import` says more than the buffer holds; 1 when `import` panicked; 112 for
-/// want of room; 50 where the place cannot hold encrypted files.
+/// want of room; 6014 where the place cannot hold encrypted files.
 pub fn write_encrypted_file_raw(
     mut import: impl FnMut(&mut [u8], &mut u32) -> u32,
     context: &mut EncryptedFileRaw<'_>,
@@ -168,8 +176,16 @@ pub fn write_encrypted_file_raw(
     let report = FileReport { to, path: path.as_ref() };
     let sink = context.system.stage(&path, *directory).map_err(at_path)?;
     let there = match context.system.open_itself(&path) {
-        Ok(opened) => Some(opened.source().map_err(at_path)?),
-        Err(_) => None,
+        Ok(opened) => match opened.source() {
+            Err(error) if error.win32() == Win32Error::INVALID_DATA => {
+                let why = format!("what is replaced is damaged, and nothing of it stays: {}", error.reason());
+                report.loss(LossKind::Security, why);
+                None
+            }
+            source => Some(source.map_err(at_path)?),
+        },
+        Err(error) if error.win32() == Win32Error::FILE_NOT_FOUND => None,
+        Err(error) => return Err(at_path(error)),
     };
     let mut filter = context.flags.contains(RawFlags::DROP_ALTERNATE_STREAMS).then(DropNamed::default);
     let (mut passed, mut ended) = (Vec::new(), false);

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use ntbak_efs::{Algorithm, Certificate, Fek, KeyRing, Recipient};
-use ntbak_wire::efs::{Holder, HolderKind, Metadata};
+use ntbak_wire::efs::{Holder, HolderKind, Metadata, Wrapping};
 use ntbak_wire::object_id::Guid;
 use ntbak_wire::record::{FileInfo, SmallKind, StreamHead};
 use ntbak_wire::{FileAttributes, Win32Error};
@@ -131,7 +131,14 @@ pub fn decrypt_file(system: &System, path: &str) -> Result<()> {
     }
     refuse_links(&info).map_err(at_path)?;
     let plain = Decrypted::open(source, &keys_of(system).ring).map_err(at_path)?;
-    replace(system, path, &plain).map_err(at_path)
+    replace(system, path, &plain).map_err(at_path)?;
+    // A directory is changed as it is, and not every place can do that.
+    let still = open(system, path).and_then(|source| source.info()).map_err(at_path)?;
+    if still.attributes.contains(FileAttributes::ENCRYPTED) {
+        let why = "it stays encrypted: the place cannot take that away from a directory";
+        return Err(at_path(Error::new(Win32Error::NOT_SUPPORTED, why)));
+    }
+    Ok(())
 }
 
 /// `FileEncryptionStatus`.
@@ -223,8 +230,9 @@ pub fn remove_users_from_encrypted_file(system: &System, path: &str, thumbprints
 /// `DuplicateEncryptionInfoFile`: gives `to` the users and recovery agents of `from`, and a new key. With `create_new` it
 /// must not be there; otherwise it is emptied. `attributes` are those of the new file. Both are files, or both directories.
 ///
-/// The new key needs one of `from`: it is wrapped for its users by their stored certificates only where these are in
-/// the key ring; so, as Windows does with more than one user, the key is taken over.
+/// The file gets a key of its own where the certificates of all users and agents are among those of the caller. Windows
+/// makes one for a single user; where it cannot be made the key of `from` is taken over, and equal sectors of both files are
+/// equal ciphertext.
 ///
 /// # Errors
 /// 6007 when `from` is not encrypted, 80 when `to` is there and must not be, 6002 when no key opens `from`, 32 when
@@ -240,10 +248,11 @@ pub fn duplicate_encryption_info_file(
     let (source, metadata, _alone) = encrypted_alone(system, from)?;
     let directory = source.info().map_err(|error| error.at_path(from))?.attributes.is_directory();
     let at_path = |error: Error| error.at_path(to);
-    let opened = Metadata::parse(&metadata)
-        .map_err(|error| error.into())
-        .and_then(|parsed| keys_of(system).ring.open(&parsed).map_err(Error::from));
-    opened.map_err(|error| error.at_path(from))?;
+    let keys = keys_of(system);
+    let own = Metadata::parse(&metadata)
+        .map_err(Error::from)
+        .and_then(|parsed| with_own_key(&parsed, keys.ring.open(&parsed)?.fek.algorithm(), &keys));
+    let metadata = own.map_err(|error| error.at_path(from))?.unwrap_or(metadata);
     let there = match open_alone(system, to) {
         Ok(_) if create_new => {
             return Err(at_path(Error::new(Win32Error::FILE_EXISTS, "the file exists already")));
@@ -264,6 +273,36 @@ pub fn duplicate_encryption_info_file(
     let info = FileInfo { attributes: attributes | kind, link_count: 1, ..FileInfo::default() };
     let empty = Rekeyed::new(Empty { info }, metadata);
     replace(system, to, &empty).map_err(at_path)
+}
+
+/// The same people, and a new key; `None` where the certificate of one of them is not at hand.
+fn with_own_key(
+    metadata: &Metadata<'_>,
+    algorithm: Algorithm,
+    keys: &EncryptionKeys,
+) -> Result<Option<Vec<u8>>> {
+    let Metadata::V1(view) = metadata else { return Ok(None) };
+    let certificate = |thumbprint: &[u8]| {
+        let mine = keys.ring.identities().iter().filter_map(|identity| identity.certificate.as_ref());
+        let known = keys.current.iter().chain(&keys.agents).map(|recipient| &recipient.certificate);
+        mine.chain(known).find(|certificate| certificate.thumbprint() == thumbprint).cloned()
+    };
+    let (mut users, mut agents) = (Vec::new(), Vec::new());
+    for holder in view.holders() {
+        let found = holder.thumbprint.as_deref().and_then(certificate);
+        let Some(certificate) = found.filter(|_| holder.wrapping == Wrapping::Rsa) else { return Ok(None) };
+        let list = if holder.kind == HolderKind::User { &mut users } else { &mut agents };
+        list.push(Recipient {
+            certificate,
+            display: holder.display,
+            sid: holder.sid,
+            container: holder.container.zip(holder.provider),
+        });
+    }
+    let fek = Fek::generate(algorithm)?;
+    let made = ntbak_efs::protect(&fek, &users, &agents, view.id)?;
+    let hashed = view.hash != [0; 16];
+    Ok(Some(if hashed { ntbak_efs::with_windows_2000_hash(&made)? } else { made }))
 }
 
 /// `SetUserFileEncryptionKey`: new files are encrypted for the holder of this certificate.

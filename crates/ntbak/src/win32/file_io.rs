@@ -91,6 +91,7 @@ pub fn read_file_at(file: &Handle, offset: u64, buffer: &mut [u8]) -> Result<usi
 /// or for what is no multiple of 512 bytes on an unbuffered handle; 112 when there is no room.
 pub fn write_file(file: &Handle, data: &[u8]) -> Result<usize> {
     let inner = file.inner();
+    need_write(inner)?;
     let mut position = lock(&inner.position);
     let only_appends = !inner.access.contains(Access::FILE_WRITE_DATA);
     let offset = if only_appends && !data.is_empty() { get_size(inner)? } else { *position };
@@ -105,14 +106,18 @@ pub fn write_file(file: &Handle, data: &[u8]) -> Result<usize> {
 /// As [`write_file`].
 pub fn write_file_at(file: &Handle, offset: u64, data: &[u8]) -> Result<usize> {
     let inner = file.inner();
+    need_write(inner)?;
     let only_appends = !inner.access.contains(Access::FILE_WRITE_DATA);
     let offset = if only_appends || offset == u64::MAX { get_size(inner)? } else { offset };
     write_at(inner, offset, data)?;
     Ok(data.len())
 }
 
+fn need_write(inner: &Inner) -> Result<()> {
+    inner.need(Access::FILE_WRITE_DATA | Access::FILE_APPEND_DATA, "write content (FILE_WRITE_DATA)")
+}
+
 fn write_at(inner: &Inner, offset: u64, data: &[u8]) -> Result<()> {
-    inner.need(Access::FILE_WRITE_DATA | Access::FILE_APPEND_DATA, "write content (FILE_WRITE_DATA)")?;
     check_sectors(inner, offset, data.len())?;
     let end = offset.checked_add(data.len() as u64);
     if end.is_none_or(|end| i64::try_from(end).is_err()) {

@@ -101,7 +101,7 @@ pub fn find_close(search: FindFile) {
 impl FindFile {
     fn next(&mut self) -> Result<Option<FindData>> {
         while let Some(dot) = self.dots.pop_front() {
-            if self.pattern.matches(&Name::from(dot)) {
+            if self.pattern.matches_dots(dot) {
                 let node = match (&self.parent, dot) {
                     (Some(parent), "..") => parent,
                     _ => &self.directory,

@@ -69,9 +69,6 @@ pub(super) fn parse<'a>(path: &'a [u8], last: Last, is_drive: impl Fn(u8) -> boo
     if path.is_empty() {
         return Err(Error::new(Win32Error::PATH_NOT_FOUND, "the path is empty"));
     }
-    if path.contains(&0) {
-        return Err(invalid("it has a NUL"));
-    }
     let prefixes: [(&[u8], bool); 6] = [
         (br"\\?\", true),
         (br"\??\", true),
@@ -163,7 +160,9 @@ impl VolumePath {
                 (name, Some(stream))
             }
         };
-        if !verbatim && stream.is_none() {
+        // `*.` means names without a dot, and keeps its own.
+        let meant = last == Last::Pattern && is_last && name.ends_with(&[u16::from(b'*'), DOT]);
+        if !verbatim && stream.is_none() && !meant {
             name = trimmed(name);
         }
         self.directory = false;

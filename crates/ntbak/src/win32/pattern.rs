@@ -56,6 +56,11 @@ impl Pattern {
         self.0.iter().any(|unit| [STAR, QUESTION, DOS_STAR, DOS_QUESTION, DOS_DOT].contains(unit))
     }
 
+    /// Whether `.` or `..` is found: they are names without an extension.
+    pub(super) fn matches_dots(&self, dots: &str) -> bool {
+        self.0 == [DOS_STAR] || self.matches(&Name::from(dots))
+    }
+
     /// Whether a name in upper case matches.
     pub(super) fn matches(&self, name: &Name) -> bool {
         let name = name.units();

@@ -12,6 +12,7 @@ use crate::restore_stream::{LinkResolver, WritePolicy};
 use crate::sink::FileSink;
 use crate::win32::file_encryption::{EncryptionKeys, SharedKeys};
 use crate::win32::handle::{Inner, MakeResolver};
+use crate::win32::host_content::Rewritten;
 use crate::win32::open_files::{OpenFiles, Place, Shared, lock};
 use crate::win32::resolve::{Follow, Resolved};
 use crate::win32::{Access, Drives, FileFlags, Handle, Identity, Node, Privileges};
@@ -132,6 +133,11 @@ impl System {
         if resolved.directory && !node.is_directory() {
             return Err(Error::new(Win32Error::INVALID_NAME, "a file is no directory"));
         }
+        if let Some(stream) = &resolved.stream
+            && Rewritten::find(&*node.source()?, stream)?.is_none()
+        {
+            return Err(Error::new(Win32Error::FILE_NOT_FOUND, "the stream is not there"));
+        }
         Ok((resolved, node))
     }
 
@@ -146,7 +152,7 @@ impl System {
         let resolved = self.drives.resolve(path.as_bytes(), Follow::Itself)?;
         let directory_there = resolved.node.as_ref().is_some_and(|node| node.is_directory());
         match (resolved.parent, resolved.node) {
-            (_, Some(there)) if directory && directory_there => there.sink(),
+            (None, Some(there)) if directory && directory_there => there.sink(),
             (Some(parent), _) if directory || !resolved.directory => parent.stage(&resolved.name, directory),
             (Some(_), _) => {
                 let why = "it ends with a separator, and no directory of this name is there";

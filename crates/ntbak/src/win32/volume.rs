@@ -31,6 +31,16 @@ pub trait Volume: Send + Sync {
     }
 }
 
+impl Volume for Box<dyn Volume> {
+    fn root(&self) -> Result<Arc<dyn Node>> {
+        (**self).root()
+    }
+
+    fn upper(&self, name: &Name) -> Name {
+        (**self).upper(name)
+    }
+}
+
 /// A file within a process: device and number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(pub u64, pub u64);

@@ -427,3 +427,50 @@ fn holes_are_found_when_nobody_tells_of_them() {
         assert!(plain() == expected, "without its side file");
     }
 }
+
+/// What another writer left out of a stream that it does not call sparse is zeros, not ciphertext.
+#[test]
+fn efs_22_gaps_of_streams_that_are_not_sparse_decrypt_to_zeros() {
+    let size = 65_536;
+    let whole = vec![stream_of(None, false, size, &[(0, vec![7; 65_536])])];
+    let encrypted = protected(in_memory(file_of(whole)), true);
+    let stored = encrypted.encrypted().unwrap().unwrap();
+    let mut expected = vec![0; 65_536];
+    expected[..512].fill(7);
+    expected[8192..8704].fill(7);
+    let at = |offset, blocks: Vec<u32>| ntbak_wire::efs::Segment {
+        offset,
+        len: 512 * blocks.len() as u32,
+        valid: 512 * blocks.len() as u32,
+        unit_shift: 9,
+        blocks,
+        ..Default::default()
+    };
+    // Between segments, within one, and at the end.
+    let between = vec![at(0, vec![512]), at(8192, vec![512]), at(65_024, vec![0])];
+    let within = vec![at(0, [vec![512], vec![0; 15], vec![512], vec![0; 111]].concat())];
+    for segments in [between, within] {
+        let (mut encoder, mut raw) = (ntbak_wire::efs::Encoder::new(), Vec::new());
+        encoder.metadata(stored.metadata(), &mut raw).unwrap();
+        encoder.stream(&ntbak_wire::efs::StreamHead { name: None, encrypted: true }, &mut raw).unwrap();
+        for segment in &segments {
+            encoder.segment(segment, &mut raw).unwrap();
+            for (offset, len) in segment.runs() {
+                let mut data = vec![0; len as usize];
+                assert_eq!(stored.read_stored(0, offset, &mut data).unwrap(), data.len());
+                encoder.data(&data, &mut raw).unwrap();
+            }
+        }
+        let source = RawSource::open(raw.clone()).unwrap();
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("f");
+        copied(&source, place::stage(&path, false).unwrap());
+        let again = export(&*place::open(&path).unwrap());
+        for source in [Box::new(source) as Box<dyn FileSource>, place::open(&path).unwrap()] {
+            let plain = Decrypted::open(source, &ring(0)).unwrap();
+            assert!(read_all(&plain, 0, 1000) == expected);
+        }
+        let plain = Decrypted::open(RawSource::open(again).unwrap(), &ring(0)).unwrap();
+        assert!(read_all(&plain, 0, 1 << 20) == expected);
+    }
+}

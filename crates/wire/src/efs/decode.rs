@@ -107,6 +107,8 @@ enum Current {
         encrypted: bool,
         /// The first byte that the next segment may hold.
         next: u64,
+        /// The end of the last ciphertext.
+        covered: u64,
         end: StreamEnd,
     },
 }
@@ -385,7 +387,7 @@ impl Decoder {
         if !self.names.insert(name.clone()) {
             return Err(wrong("a stream of that name has come already"));
         }
-        self.current = Current::Stream { encrypted, next: 0, end: StreamEnd::default() };
+        self.current = Current::Stream { encrypted, next: 0, covered: 0, end: StreamEnd::default() };
         Ok(Some(Event::Stream(StreamHead { name, encrypted })))
     }
 
@@ -400,7 +402,10 @@ impl Decoder {
                 self.current = Current::Between;
                 Ok(Some(Event::Metadata(bytes)))
             }
-            Current::Stream { end, .. } => Ok(Some(Event::EndStream(*end))),
+            Current::Stream { encrypted, covered, end, .. } => {
+                let gaps = end.gaps || *encrypted && *covered < end.vdl;
+                Ok(Some(Event::EndStream(StreamEnd { gaps, ..*end })))
+            }
         }
     }
 
@@ -425,7 +430,7 @@ impl Decoder {
             Current::Stream { next, end, .. } => {
                 let at = *next;
                 *next += u64::from(room);
-                *end = StreamEnd { size: *next, vdl: *next, sparse: false, open: true };
+                *end = StreamEnd { size: *next, vdl: *next, sparse: false, gaps: false, open: true };
                 State::Data { runs: vec![(at, room.into())] }
             }
             Current::Nothing | Current::Between => {
@@ -440,7 +445,7 @@ impl Decoder {
 
     /// Checks that a segment lies behind those before it, and counts it in.
     fn place(&mut self, segment: &Segment, start: u64) -> Result<()> {
-        let Current::Stream { next, end, .. } = &mut self.current else { return Ok(()) };
+        let Current::Stream { next, covered, end, .. } = &mut self.current else { return Ok(()) };
         if segment.offset < *next {
             let expected = "an offset behind the segment before it";
             return Err(fault(start, "Starting File Offset", segment.offset, expected));
@@ -451,6 +456,10 @@ impl Decoder {
             end.vdl = end.vdl.max(segment.offset + u64::from(segment.valid));
         }
         end.sparse |= segment.sparse;
+        for (at, len) in segment.runs() {
+            end.gaps |= at > *covered;
+            *covered = at + len;
+        }
         end.open = segment.len > 0 && segment.len.is_multiple_of(SEGMENT_DATA);
         Ok(())
     }

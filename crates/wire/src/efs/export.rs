@@ -137,7 +137,9 @@ fn joined(extents: &[Extent]) -> Vec<Extent> {
 
 /// The largest unit, at most the volume's compression unit, whose multiples all holes begin and end at.
 fn unit_shift(extents: &[Extent], content: &Content) -> Result<u8> {
-    let mut shift = (content.cluster_shift.saturating_add(COMPRESSION_SHIFT)).min(SEGMENT_SHIFT);
+    // Nothing depends on the cluster size that an export tells, so it may be anything.
+    let most = SECTOR.trailing_zeros() as u8..=SEGMENT_SHIFT;
+    let mut shift = content.cluster_shift.saturating_add(COMPRESSION_SHIFT).clamp(*most.start(), *most.end());
     let mut next = 0;
     for extent in extents {
         let end =

@@ -61,6 +61,9 @@ use crate::stream::StreamName;
 /// The most data streams that raw data may have: more than the attribute list of NTFS (256 KiB) has room for.
 pub const MAX_STREAMS: usize = 8192;
 
+/// The first bytes of every raw export (\[MS-EFSR\] 2.2.3.2).
+pub const SIGNATURE: [u8; 12] = *b"\x00\x01\x00\x00R\0O\0B\0S\0";
+
 /// A data stream of raw data, before its content.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StreamHead {
@@ -79,6 +82,9 @@ pub struct StreamEnd {
     pub vdl: u64,
     /// A segment said that the stream belongs to a sparse file.
     pub sparse: bool,
+    /// There are parts below the valid data length without ciphertext, whether the stream is sparse or not: they read as
+    /// zeros, and must not be decrypted.
+    pub gaps: bool,
     /// The last segment was a full one, so nothing in the format tells whether another followed. True for every whole
     /// stream whose size is a multiple of 64 KiB, for one cut between two segments, and for plain streams.
     pub open: bool,

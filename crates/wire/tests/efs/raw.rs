@@ -239,7 +239,10 @@ fn efs_22_gaps_between_segments_have_no_content() {
         let extended = [&b"EXTD"[..], &words(&[16, sparse, 0])].concat();
         let head = |offset| Head { extended: extended.clone(), ..Head::one(offset, 512, 512) };
         let stream = one_stream(&with_segments(&[head(0), head(8192)]));
-        assert_eq!(stream.end, StreamEnd { size: 8704, vdl: 8704, sparse: sparse == 1, open: false });
+        assert_eq!(
+            stream.end,
+            StreamEnd { size: 8704, vdl: 8704, sparse: sparse == 1, gaps: true, open: false }
+        );
         let runs: Vec<_> = stream.runs.iter().map(|(at, run)| (*at, run.len())).collect();
         assert_eq!(runs, [(0, 512), (8192, 512)]);
     }
@@ -293,7 +296,7 @@ fn efs_32_plain_streams_beside_encrypted_ones() {
     assert!(raw.streams[0].head.encrypted);
     assert!(!raw.streams[1].head.encrypted);
     assert_eq!(raw.streams[1].runs, [(0, b"not secret".to_vec())]);
-    assert_eq!(raw.streams[1].end, StreamEnd { size: 10, vdl: 10, sparse: false, open: true });
+    assert_eq!(raw.streams[1].end, StreamEnd { size: 10, vdl: 10, sparse: false, gaps: false, open: true });
     for flag in [2, 3, 0x100] {
         refused(&file(&[stream_header(flag, &utf16("::$DATA"))]));
     }

@@ -56,7 +56,7 @@ fn efs_24_sizes_around_the_edges() {
         let raw = export(metadata(), &[(plan("", Content::plain(size)), data.clone())]);
         let stream = &decode(&raw).unwrap().streams[0];
         let open = size > 0 && size % 65_536 == 0;
-        assert_eq!(stream.end, StreamEnd { size, vdl: size, sparse: false, open });
+        assert_eq!(stream.end, StreamEnd { size, vdl: size, sparse: false, gaps: false, open });
         assert_eq!(flat(stream), data);
     }
     // The example of 70,000 bytes: a full segment, and one of nine sectors in a unit of 8 KiB.
@@ -90,6 +90,21 @@ fn efs_24_four_gigabytes_with_holes() {
         assert_eq!((stream.end.size, stream.end.vdl, stream.end.sparse), (size, size, true));
         let runs: Vec<_> = stream.runs.iter().map(|(at, run)| (*at, run.len() as u64)).collect();
         assert_eq!(runs, expected);
+    }
+}
+
+/// The cluster size is told and no more: whatever a foreign export says there, a sparse stream is exported again.
+#[test]
+fn efs_23_any_cluster_size_will_do() {
+    for cluster_shift in [0, 1, 4, 8, 9, 12, 21, 63, 255] {
+        let extents = vec![Extent { offset: 65_536, len: 512 }];
+        let content = content_of(200_000, 200_000, cluster_shift, Some(extents));
+        let data = bytes_for(200_000);
+        let stream =
+            decode(&export(metadata(), &[(plan("", content), data.clone())])).unwrap().streams.remove(0);
+        assert_eq!(stream.segments[0].cluster_shift, cluster_shift);
+        let runs: Vec<_> = stream.runs.iter().map(|(at, run)| (*at, run.len())).collect();
+        assert_eq!(runs, [(65_536, 512)], "{cluster_shift}");
     }
 }
 

@@ -1,34 +1,43 @@
 //! `ntbak efs decrypt`: plaintext, for who has a key.
 
 use std::path::Path;
-use std::{fs, io};
 
 use ntbak::efs::Decrypted;
-use ntbak::{FileSource, LossKind, place};
+use ntbak::tree::{DecryptedTree, Select, transfer};
+use ntbak::tree_sink::{HostSink, HostSinkOptions, Overwrite};
+use ntbak::{FileSource, VolumeOptions, place};
 use ntbak_efs::KeyRing;
 
 use crate::commands::{Done, count, report_on};
 use crate::failure::Failure;
+use crate::many::Many;
 use crate::output::Output;
 use crate::report::Reporter;
 
 /// One file: a stream of it to standard output, or all of it into `output`.
 pub(crate) fn one(
     location: &Path,
+    source: Box<dyn FileSource>,
     stream: Option<&str>,
     output: Option<&Path>,
     keys: &KeyRing,
     reporter: &Reporter,
 ) -> Done {
-    let source = super::open(location)?;
     let plain = Decrypted::open(source, keys).map_err(|error| error.at_path(location))?;
     let opened = plain.opened();
     let algorithm = opened.fek.algorithm();
     if let (Some(output), None) = (output.filter(|output| *output != Path::new("-")), stream) {
         let directory = plain.info()?.attributes.is_directory();
-        let sink = place::stage(output, directory)?;
-        ntbak::copy(&plain, sink, &report_on(reporter, location)).map_err(|error| error.at_path(output))?;
-        return Ok(Some(format!("{} decrypted to {} ({algorithm:?})", location.display(), output.display())));
+        let report = report_on(reporter, location);
+        let sink = if directory && output.is_dir() {
+            place::in_place(output)?
+        } else {
+            place::stage(output, directory)?
+        };
+        ntbak::copy(&plain, sink, &report).map_err(|error| error.at_path(output))?;
+        let what = if directory { ", the directory alone (--all takes what is in it)," } else { "" };
+        let (from, to) = (location.display(), output.display());
+        return Ok(Some(format!("{from}{what} decrypted to {to} ({algorithm:?})")));
     }
     let index = find(&plain, stream, location)?;
     let mut output = Output::open(output)?;
@@ -58,88 +67,19 @@ fn find(plain: &dyn FileSource, stream: Option<&str>, location: &Path) -> Result
     Err(Failure::Usage(format!("{}: it does not have {what}", location.display())))
 }
 
-/// Every encrypted file below a directory, into `output` under the same names. Links are not followed, neither there nor
-/// here.
-pub(crate) fn all(directory: &Path, output: &Path, keys: &KeyRing, reporter: &Reporter) -> Done {
-    let making = |error| Failure::io(format!("{}: making the directory", output.display()), error);
-    let listing = |error| Failure::io(format!("{}: listing it", directory.display()), error);
-    let mut waiting = vec![list(directory).map_err(listing)?];
-    fs::create_dir_all(output).map_err(making)?;
-    let mut done = 0;
-    while let Some(entries) = waiting.pop() {
-        for entry in entries {
-            let (path, kind) = match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
-                Ok(found) => found,
-                Err(error) => {
-                    report_on(reporter, directory).loss(LossKind::Content, format!("listing it: {error}"));
-                    continue;
-                }
-            };
-            let report = report_on(reporter, &path);
-            if path.file_name().is_some_and(|name| name == ntbak_wire::side::DIRECTORY) {
-                continue;
-            }
-            if kind.is_dir() {
-                match list(&path) {
-                    Ok(entries) => waiting.push(entries),
-                    Err(error) => report.loss(LossKind::Content, format!("listing it: {error}")),
-                }
-            } else if kind.is_file() {
-                match decrypt(&path, directory, output, keys, &report) {
-                    Ok(decrypted) => done += u64::from(decrypted),
-                    // Why this one could not be opened; the others go on.
-                    Err(error) => report.loss(LossKind::Efs, error.reason()),
-                }
-            }
-        }
-    }
-    Ok(Some(format!("{}: {} decrypted to {}", directory.display(), count(done, "file"), output.display())))
-}
-
-/// What is in a directory, in order.
-fn list(directory: &Path) -> io::Result<Vec<io::Result<fs::DirEntry>>> {
-    let mut entries: Vec<_> = fs::read_dir(directory)?.collect();
-    entries.sort_by_key(|entry| entry.as_ref().map(fs::DirEntry::file_name).ok());
-    Ok(entries)
-}
-
-/// Decrypts one file of many; `false` for one that is not encrypted.
-fn decrypt(
-    path: &Path,
-    root: &Path,
+/// Every encrypted file of a directory, a disk image or an archive, into `output` under the same names.
+pub(crate) fn all(
+    location: &Path,
     output: &Path,
     keys: &KeyRing,
-    report: &ntbak::FileReport<'_>,
-) -> ntbak::Result<bool> {
-    let source = super::open(path).map_err(|failure| match failure {
-        Failure::Library(error) => error,
-        other => ntbak::Error::io(format!("{other:?}"), io::ErrorKind::Other),
-    })?;
-    if source.encrypted()?.is_none() {
-        return Ok(false);
-    }
-    let plain = Decrypted::open(source, keys)?;
-    let below = path.strip_prefix(root).unwrap_or(path);
-    make_parents(output, below)?;
-    ntbak::copy(&plain, place::stage(&output.join(below), false)?, report)?;
-    Ok(true)
-}
-
-/// Makes the directories of `below` in `output`. A link among them is refused: a file that was decrypted before may have
-/// become it, and it may lead anywhere.
-fn make_parents(output: &Path, below: &Path) -> ntbak::Result<()> {
-    let mut here = output.to_owned();
-    for part in below.parent().into_iter().flat_map(Path::components) {
-        here.push(part);
-        let made = match fs::create_dir(&here) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            made => made,
-        };
-        made.map_err(|error| ntbak::Error::io("making the directory", error).at_path(&here))?;
-        if !fs::symlink_metadata(&here).is_ok_and(|there| there.is_dir()) {
-            let why = format!("{} is in the way: it is no directory", here.display());
-            return Err(ntbak::Error::io(why, io::ErrorKind::NotADirectory));
-        }
-    }
-    Ok(())
+    options: VolumeOptions,
+    reporter: &Reporter,
+) -> Done {
+    let mut from = Many::open(location, options)?;
+    let spool = || tempfile::tempfile();
+    let mut tree = DecryptedTree::new(from.tree(), keys, &spool);
+    let mut sink = HostSink::open(output, HostSinkOptions { overwrite: Overwrite::Always })?;
+    let done = transfer(&mut tree, &mut sink, &Select::all(), reporter)?;
+    let files = count(done.files + done.links, "file");
+    Ok(Some(format!("{}: {files} decrypted to {}", location.display(), output.display())))
 }

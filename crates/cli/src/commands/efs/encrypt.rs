@@ -1,6 +1,8 @@
 //! `ntbak efs encrypt`: a file for the holders of certificates.
 
+use std::fs::Metadata;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use ntbak::efs::{ExportReader, Protected, Protection};
@@ -37,10 +39,21 @@ pub(crate) fn run(
     let with = Protection { fek: &fek, users: &users, agents: &agents, computer: Guid(computer), holes };
     let encrypted = Protected::new(source, &with).map_err(|error| error.at_path(file))?;
     if !raw {
-        let directory = encrypted.info()?.attributes.is_directory();
-        let sink = place::stage(output, directory)?;
+        let info = encrypted.info()?;
+        let directory = info.attributes.is_directory();
+        let there = output.symlink_metadata().ok();
+        if info.link_count > 1 && !directory && there.is_some_and(|there| is_same(&there, file)) {
+            let why = "it has other names (hard links), and those would keep the plaintext";
+            return Err(Failure::Usage(format!("{}: {why}; encrypt it to another file", file.display())));
+        }
+        let sink = if directory && output.is_dir() {
+            place::in_place(output)?
+        } else {
+            place::stage(output, directory)?
+        };
         ntbak::copy(&encrypted, sink, &report).map_err(|error| error.at_path(output))?;
-        return Ok(Some(format!("{} encrypted to {}", file.display(), output.display())));
+        let what = if directory { ", the directory alone," } else { "" };
+        return Ok(Some(format!("{}{what} encrypted to {}", file.display(), output.display())));
     }
     let Some(stored) = encrypted.encrypted()? else { return Ok(None) };
     let mut reader = ExportReader::new(stored)?;
@@ -55,4 +68,8 @@ pub(crate) fn run(
     }
     out.finish()?;
     Ok(Some(format!("{} encrypted to the export {}", file.display(), output.display())))
+}
+
+fn is_same(there: &Metadata, file: &Path) -> bool {
+    file.symlink_metadata().is_ok_and(|file| (file.dev(), file.ino()) == (there.dev(), there.ino()))
 }

@@ -2,18 +2,16 @@
 
 use std::path::Path;
 
+use ntbak::FileSource;
 use ntbak::efs::ExportReader;
 
 use crate::commands::{Done, count};
-use crate::failure::Failure;
 use crate::output::Output;
 
-pub(crate) fn run(location: &Path, output: Option<&Path>) -> Done {
-    let source = super::open(location)?;
+pub(crate) fn run(location: &Path, source: &dyn FileSource, output: Option<&Path>) -> Done {
     let at_path = |error: ntbak::Error| error.at_path(location);
     let Some(file) = source.encrypted().map_err(at_path)? else {
-        let why = format!("{}: it is not encrypted; `ntbak stream read` backs it up", location.display());
-        return Err(Failure::Usage(why));
+        return Err(super::not_encrypted(location));
     };
     let mut reader = ExportReader::new(file).map_err(at_path)?;
     let mut output = Output::open(output)?;

@@ -3,21 +3,22 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use ntbak::FileSource;
 use ntbak::efs::Encrypted;
+use ntbak_efs::Algorithm;
 use ntbak_wire::Name;
 use ntbak_wire::efs::{Holder, HolderKind, Metadata, Wrapping};
 use serde_json::{Value, json};
 
 use crate::commands::Done;
-use crate::failure::{Failure, harmless};
+use crate::failure::harmless;
 use crate::json as member;
 use crate::output::Output;
 
-pub(crate) fn run(location: &Path, as_json: bool) -> Done {
-    let source = super::open(location)?;
+pub(crate) fn run(location: &Path, source: &dyn FileSource, as_json: bool) -> Done {
     let at_path = |error: ntbak::Error| error.at_path(location);
     let Some(file) = source.encrypted().map_err(at_path)? else {
-        return Err(Failure::Usage(format!("{}: it is not encrypted", location.display())));
+        return Err(super::not_encrypted(location));
     };
     let metadata = Metadata::parse(file.metadata()).map_err(|error| at_path(error.into()))?;
     let text = if as_json {
@@ -74,8 +75,19 @@ fn describe(location: &Path, file: &dyn Encrypted, metadata: &Metadata<'_>) -> S
         }
         line(if index == 0 { "streams" } else { "" }, value);
     }
-    line("algorithm", "in the encrypted key: `ntbak efs decrypt` with one of the keys tells".to_owned());
+    let unknown = match metadata {
+        Metadata::V1(_) => "in the encrypted key: `ntbak efs decrypt` with one of the keys tells",
+        _ => "not known",
+    };
+    line("algorithm", algorithm(metadata).unwrap_or_else(|| unknown.to_owned()));
     text
+}
+
+/// What the content is encrypted with, where that can be read without a key.
+fn algorithm(metadata: &Metadata<'_>) -> Option<String> {
+    let Metadata::V2(metadata) = metadata else { return None };
+    let known = Algorithm::from_alg_id(metadata.algorithm);
+    Some(known.map_or_else(|| format!("{:#x}", metadata.algorithm), |algorithm| format!("{algorithm:?}")))
 }
 
 /// A holder as text: name, thumbprint, and what else is stored.
@@ -113,6 +125,9 @@ fn describe_json(location: &Path, file: &dyn Encrypted, metadata: &Metadata<'_>)
     let mut object = json!({});
     member::put_path(&mut object, "path", location);
     member::put(&mut object, "efs_version", metadata.version().into());
+    if let Some(algorithm) = algorithm(metadata) {
+        member::put(&mut object, "algorithm", algorithm.into());
+    }
     member::put(&mut object, "metadata_size", file.metadata().len().into());
     for (kind, key) in [(HolderKind::User, "users"), (HolderKind::RecoveryAgent, "recovery_agents")] {
         let holders = metadata.holders();

@@ -16,7 +16,9 @@ use crate::report::Reporter;
 
 pub(crate) fn run(command: UsersCommand, reporter: &Reporter) -> Done {
     match command {
-        UsersCommand::List { location } => list(&location),
+        UsersCommand::List { location, reading } => {
+            list(&location, &*super::open(&location, reading.options(), reporter)?)
+        }
         UsersCommand::Add { path, recipients, keys } => {
             let users = keys::recipients(&recipients)?;
             let (source, mut metadata, opened) = open(&path, &keys.ring()?)?;
@@ -31,19 +33,34 @@ pub(crate) fn run(command: UsersCommand, reporter: &Reporter) -> Done {
                 let bytes = from_hex(text).ok_or_else(|| {
                     Failure::Usage(format!("{text:?} is no thumbprint: hex digits are wanted"))
                 })?;
-                metadata = ntbak_efs::remove_user(&metadata, &bytes).map_err(ntbak::Error::from)?;
+                metadata = remove(&path, &metadata, &bytes, text)?;
             }
             replace(&path, source, metadata, reporter)
         }
     }
 }
 
-fn list(location: &Path) -> Done {
-    let source = super::open(location)?;
-    let Some(file) = source.encrypted().map_err(|error| error.at_path(location))? else {
-        return Err(Failure::Usage(format!("{}: it is not encrypted", location.display())));
+/// Unlike Windows' function, which ignores a thumbprint that it does not find: whoever mistypes one would believe that the
+/// user is gone.
+fn remove(path: &Path, metadata: &[u8], thumbprint: &[u8], typed: &str) -> Result<Vec<u8>, Failure> {
+    let holders = Metadata::parse(metadata)?.holders();
+    let mut kinds = holders.iter().filter(|holder| holder.thumbprint.as_deref() == Some(thumbprint));
+    let why = match kinds.clone().next() {
+        _ if kinds.any(|holder| holder.kind == HolderKind::User) => {
+            return Ok(ntbak_efs::remove_user(metadata, thumbprint).map_err(ntbak::Error::from)?);
+        }
+        Some(_) => "it is a recovery agent, and those stay",
+        None => "no user has it; `ntbak efs users list` shows them",
     };
-    let metadata = Metadata::parse(file.metadata())?;
+    Err(Failure::Usage(format!("{}: thumbprint {typed}: {why}", path.display())))
+}
+
+fn list(location: &Path, source: &dyn FileSource) -> Done {
+    let Some(file) = source.encrypted().map_err(|error| error.at_path(location))? else {
+        return Err(super::not_encrypted(location));
+    };
+    let metadata =
+        Metadata::parse(file.metadata()).map_err(|error| ntbak::Error::from(error).at_path(location))?;
     let mut output = Output::open(None)?;
     for holder in metadata.holders() {
         let role = if holder.kind == HolderKind::User { "user" } else { "recovery" };
@@ -61,7 +78,7 @@ fn open(path: &Path, ring: &KeyRing) -> Result<Known, Failure> {
     let source = place::open(path)?;
     let metadata = source.encrypted().map_err(at_path)?.map(|file| file.metadata().to_vec());
     let Some(metadata) = metadata else {
-        return Err(Failure::Usage(format!("{}: it is not encrypted", path.display())));
+        return Err(super::not_encrypted(path));
     };
     let opened = ring.open(&Metadata::parse(&metadata)?).map_err(|error| at_path(error.into()))?;
     Ok((source, metadata, opened))

@@ -8,6 +8,7 @@ use ntbak_wire::record::{Extent, Extents, StreamFlags, StreamHead};
 use super::{DirectorySink, home};
 use crate::efs::{Import, ImportTarget, TRAILER, stored_size, trailer_of};
 use crate::error::Result;
+use crate::sink::no_unnamed_stream;
 
 /// An encrypted file that is being written.
 #[derive(Debug, Default)]
@@ -31,6 +32,9 @@ impl ImportTarget for DirectorySink {
     }
 
     fn efs_stream(&mut self, head: efs::StreamHead) -> Result<()> {
+        if self.directory && head.name.is_none() {
+            return Err(no_unnamed_stream());
+        }
         // The size comes last, so it is written in blocks. Holes are left out: zeros would be taken for ciphertext.
         let mut record = StreamHead::plain(head.name.clone(), 0);
         record.extents = Extents::Unknown;
@@ -63,7 +67,8 @@ impl ImportTarget for DirectorySink {
         let encrypted = self.efs.head.as_ref().is_some_and(|head| head.encrypted);
         let mut flags = StreamFlags::empty();
         flags.set(StreamFlags::ENCRYPTED, encrypted);
-        flags.set(StreamFlags::SPARSE, encrypted && end.sparse);
+        // What has no ciphertext is not decrypted: the reader must know that it is a hole.
+        flags.set(StreamFlags::SPARSE, encrypted && (end.sparse || end.gaps));
         let stored = if encrypted { stored_size(end.size) } else { end.size };
         if encrypted && end.size > 0 {
             self.efs.runs = [(stored - TRAILER, TRAILER)].into();

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::host::node::{MAX_XATTR, Node};
 use crate::host::ntfs3g;
 use crate::report::{FileReport, LossKind};
+use crate::sink::no_unnamed_stream;
 
 /// An encrypted file that is being written.
 #[derive(Debug, Default)]
@@ -41,6 +42,9 @@ impl ImportTarget for EfsTarget<'_> {
     }
 
     fn efs_stream(&mut self, head: efs::StreamHead) -> Result<()> {
+        if self.sink.directory && head.name.is_none() {
+            return Err(no_unnamed_stream());
+        }
         let unheld = match (head.encrypted, self.sink.directory) {
             (true, true) => Some("ntfs-3g cannot mark the stream of a directory as encrypted"),
             (false, false) => Some("ntfs-3g would mark this plain stream of an encrypted file as encrypted"),

@@ -417,7 +417,13 @@ impl FileSink for Ntfs3gSink {
             ));
         }
         match record {
-            Record::File(info) => self.info = Some((*info).clone()),
+            Record::File(info) => {
+                if self.is_encrypted && !info.attributes.contains(FileAttributes::ENCRYPTED) {
+                    let why = "it stays encrypted: ntfs-3g cannot take away what EFS keeps of it";
+                    report.loss(LossKind::Efs, why);
+                }
+                self.info = Some((*info).clone());
+            }
             Record::Small(kind, payload) if self.target.is_staged() => {
                 let payload = match kind {
                     SmallKind::Ea if self.info.is_none() => {
