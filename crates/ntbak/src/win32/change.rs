@@ -225,11 +225,7 @@ impl System {
             self.check_replaced(node, there)?;
         }
         old_parent.rename(&from.name, &**node, &**parent, &name, replace)?;
-        let mut way = target.way.clone();
-        if let Some(last) = way.last_mut() {
-            last.clone_from(&name);
-        }
-        let new = Place { parent: Some(parent.clone()), name, way, root: target.root.clone() };
+        let new = Place { parent: Some(parent.clone()), name };
         node.moved(&**parent, &new.name);
         self.shares().renamed(node.identity(), from, &new);
         Ok(())

@@ -122,12 +122,19 @@ struct Opening<'a> {
 
 impl Opening<'_> {
     /// Opens what is there; `None` when it is not there any more.
-    fn existing(&self, resolved: Resolved, node: Arc<dyn Node>) -> Result<Option<Handle>> {
+    fn existing(&self, mut resolved: Resolved, node: Arc<dyn Node>) -> Result<Option<Handle>> {
         let source = node.source()?;
         let attributes = source.info()?.attributes;
         let stream_there = match &resolved.stream {
             None => true,
-            Some(name) => Rewritten::find(&*source, name)?.is_some(),
+            // Its name is what it was made with.
+            Some(name) => match Rewritten::find(&*source, name)?.and_then(|(_, head)| head.name) {
+                Some(name) => {
+                    resolved.stream = Some(name);
+                    true
+                }
+                None => false,
+            },
         };
         drop(source);
         let Some(name) = resolved.stream.clone().filter(|_| !stream_there) else {
@@ -283,7 +290,6 @@ impl Opening<'_> {
 impl Resolved {
     /// Where the file has its name.
     pub(super) fn place(&self) -> Place {
-        let Self { parent, name, way, root, .. } = self.clone();
-        Place { parent, name, way, root }
+        Place { parent: self.parent.clone(), name: self.name.clone() }
     }
 }

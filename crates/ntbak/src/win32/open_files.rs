@@ -46,9 +46,6 @@ struct Entry {
 pub(super) struct Place {
     pub(super) parent: Option<Arc<dyn Node>>,
     pub(super) name: Vec<u8>,
-    /// The names from the root of its volume.
-    pub(super) way: Vec<Vec<u8>>,
-    pub(super) root: Option<Arc<dyn Node>>,
 }
 
 /// A name or a stream that is to go.

@@ -133,10 +133,10 @@ impl System {
         if resolved.directory && !node.is_directory() {
             return Err(Error::new(Win32Error::INVALID_NAME, "a file is no directory"));
         }
-        if let Some(stream) = &resolved.stream
-            && Rewritten::find(&*node.source()?, stream)?.is_none()
-        {
-            return Err(Error::new(Win32Error::FILE_NOT_FOUND, "the stream is not there"));
+        if let Some(stream) = &resolved.stream {
+            let found = Rewritten::find(&*node.source()?, stream)?.and_then(|(_, head)| head.name);
+            let none = || Error::new(Win32Error::FILE_NOT_FOUND, "the stream is not there");
+            resolved.stream = Some(found.ok_or_else(none)?);
         }
         Ok((resolved, node))
     }

@@ -19,6 +19,7 @@ mod share;
 
 /// What kind of drive a table runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code)] // Each test binary has some of them.
 pub enum Kind {
     Memory,
     Directory,
