@@ -129,7 +129,7 @@ pub(crate) fn in_place_spot(mut spot: Spot) -> Result<Box<dyn FileSink>> {
 /// Empties a file as an overwrite on NTFS does (\[MS-FSA\] 2.1.5.1.2): content, named streams and EAs go, the security
 /// descriptor stays.
 pub(crate) fn overwrite(mut spot: Spot) -> Result<()> {
-    let source = open_spot(spot.try_clone()?)?;
+    let source = open_spot(spot.clone())?;
     let mut streams = Vec::new();
     while let Some(head) = source.stream(streams.len())? {
         streams.push(head);

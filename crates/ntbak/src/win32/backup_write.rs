@@ -60,9 +60,8 @@ pub fn backup_write(
     let Side::Write(writer) = context.open(handle, || begin(inner).map_err(at_path))? else {
         return Err(wrong("the context is that of a BackupRead"));
     };
-    let result = with_report(&inner.path, inner.report.as_deref(), |report| {
-        writer.write(buffer, rights, report)
-    });
+    let result =
+        with_report(&inner.path, inner.report.as_deref(), |report| writer.write(buffer, rights, report));
     let (taken, result) = match result {
         Ok(()) => (buffer.len(), Ok(())),
         Err((taken, error)) => (taken, Err(at_path(error))),

@@ -63,25 +63,27 @@ impl HostNode {
     }
 
     /// Where it is now.
-    pub(super) fn spot(&self) -> Result<Spot> {
-        self.spot.lock().unwrap_or_else(PoisonError::into_inner).try_clone()
+    pub(super) fn spot(&self) -> Spot {
+        self.spot.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn place(&self) -> Result<(Spot, Place)> {
-        let spot = self.spot()?;
+        let spot = self.spot();
         let place = Place::of_spot(&spot)?;
         Ok((spot, place))
     }
 
     /// The directory, to look for names in it.
     fn directory(&self) -> Result<OwnedFd> {
-        let spot = self.spot()?;
+        let spot = self.spot();
         if self.kind != FileType::Directory {
             return Err(Error::new(Win32Error::DIRECTORY, "it is no directory").at_path(&spot.path));
         }
-        let dir = descent::open_directory(&spot.dir, &spot.name).map_err(|error| at(&spot, "opening", error))?;
+        let dir =
+            descent::open_directory(&spot.dir, &spot.name).map_err(|error| at(&spot, "opening", error))?;
         // Another directory may have the name by now.
-        let same = descent::identity(&dir).is_ok_and(|(device, inode)| Identity(device, inode) == self.identity);
+        let same =
+            descent::identity(&dir).is_ok_and(|(device, inode)| Identity(device, inode) == self.identity);
         if !same {
             let why = "the directory was moved away meanwhile, and another one has its name";
             return Err(Error::new(Win32Error::PATH_NOT_FOUND, why).at_path(&spot.path));
@@ -96,8 +98,8 @@ impl HostNode {
             return Ok(None);
         }
         let (dir, name) = (self.directory()?, OsStr::from_bytes(name));
-        let path = self.spot()?.path.join(name);
-        let mut spot = Spot { dir, name: name.to_owned(), path };
+        let path = self.spot().path.join(name);
+        let mut spot = Spot { dir: Arc::new(dir), name: name.to_owned(), path };
         if name.len() > escape::LONGEST {
             escape::find(&mut spot);
         }
@@ -108,14 +110,14 @@ impl HostNode {
     }
 
     fn new_spot(&self, name: &[u8]) -> Result<Spot> {
-        self.spot_of(name)?.ok_or_else(|| {
-            Error::new(Win32Error::INVALID_NAME, "no file can have this name here")
-        })
+        self.spot_of(name)?
+            .ok_or_else(|| Error::new(Win32Error::INVALID_NAME, "no file can have this name here"))
     }
 
     fn same_drive<'a>(&self, other: &'a dyn Node) -> Result<&'a Self> {
         let other = other.as_any().downcast_ref::<Self>();
-        let same = |other: &&Self| !self.tree.drive && !other.tree.drive || Arc::ptr_eq(&self.tree, &other.tree);
+        let same =
+            |other: &&Self| !self.tree.drive && !other.tree.drive || Arc::ptr_eq(&self.tree, &other.tree);
         other
             .filter(same)
             .ok_or_else(|| Error::new(Win32Error::NOT_SAME_DEVICE, "the two are on different volumes"))
@@ -147,7 +149,7 @@ impl Node for HostNode {
     }
 
     fn source(&self) -> Result<Box<dyn FileSource>> {
-        place::open_spot(self.spot()?)
+        place::open_spot(self.spot())
     }
 
     fn volume_facts(&self) -> Result<VolumeFacts> {
@@ -181,7 +183,8 @@ impl Node for HostNode {
         match Self::open(spot, self.tree.clone()) {
             Ok(node) => Ok(Some(Arc::new(node))),
             Err(error)
-                if [Win32Error::FILE_NOT_FOUND, Win32Error::FILENAME_EXCED_RANGE].contains(&error.win32()) =>
+                if [Win32Error::FILE_NOT_FOUND, Win32Error::FILENAME_EXCED_RANGE]
+                    .contains(&error.win32()) =>
             {
                 Ok(None)
             }
@@ -194,7 +197,8 @@ impl Node for HostNode {
         let entries = names::list(&dir)?.into_iter().map(|(name, number)| {
             // A name that the directory cannot hold is in the side file.
             let escaped = name.as_bytes().windows(7).any(|mark| mark == b"~ntbak-");
-            let name = if escaped { self.true_name(&name).unwrap_or(name.into_vec()) } else { name.into_vec() };
+            let name =
+                if escaped { self.true_name(&name).unwrap_or(name.into_vec()) } else { name.into_vec() };
             Entry { name, number: Some(number) }
         });
         Ok(entries.collect())
@@ -212,7 +216,7 @@ impl Node for HostNode {
         let (spot, place) = self.place()?;
         let Some(name) = stream else { return unnamed(&spot, write) };
         let path = spot.path.clone();
-        let source = place::open_spot(spot.try_clone()?)?;
+        let source = place::open_spot(spot.clone())?;
         if Rewritten::find(&*source, name)?.is_none() {
             return Err(Error::new(Win32Error::FILE_NOT_FOUND, "there is no such stream").at_path(path));
         }
@@ -230,7 +234,7 @@ impl Node for HostNode {
     }
 
     fn sink(&self) -> Result<Box<dyn FileSink>> {
-        place::in_place_spot(self.spot()?)
+        place::in_place_spot(self.spot())
     }
 
     fn stage(&self, name: &[u8], directory: bool) -> Result<Box<dyn FileSink>> {
@@ -251,13 +255,14 @@ impl Node for HostNode {
             let made = self.child(name)?;
             return made.ok_or_else(|| Error::new(Win32Error::FILE_NOT_FOUND, "the new file is not there"));
         }
-        names::create(&spot.dir, &spot.name, directory).map_err(|error| at(&spot, "making the file", error))?;
+        names::create(&spot.dir, &spot.name, directory)
+            .map_err(|error| at(&spot, "making the file", error))?;
         Ok(Arc::new(Self::open(spot, self.tree.clone())?))
     }
 
     fn remove(&self, name: &[u8], node: &dyn Node) -> Result<()> {
         let spot = self.new_spot(name)?;
-        let there = Self::open(spot.try_clone()?, self.tree.clone())?;
+        let there = Self::open(spot.clone(), self.tree.clone())?;
         if there.identity != node.identity() {
             return Err(Error::new(Win32Error::FILE_NOT_FOUND, "another file has the name by now"));
         }
@@ -268,7 +273,7 @@ impl Node for HostNode {
     fn rename(&self, name: &[u8], node: &dyn Node, to: &dyn Node, new: &[u8], replace: bool) -> Result<()> {
         let to = self.same_drive(to)?;
         let (from, to) = (self.new_spot(name)?, to.new_spot(new)?);
-        let there = Self::open(from.try_clone()?, self.tree.clone())?;
+        let there = Self::open(from.clone(), self.tree.clone())?;
         if there.identity != node.identity() {
             return Err(Error::new(Win32Error::FILE_NOT_FOUND, "another file has the name by now"));
         }
@@ -277,20 +282,20 @@ impl Node for HostNode {
     }
 
     fn link(&self, name: &[u8], file: &dyn Node) -> Result<()> {
-        let (from, to) = (self.same_drive(file)?.spot()?, self.new_spot(name)?);
+        let (from, to) = (self.same_drive(file)?.spot(), self.new_spot(name)?);
         let sides = Self::has_sides(&Place::of_spot(&from)?);
         names::link(&from, &to, sides).map_err(|error| error.at_path(&to.path))
     }
 
     fn overwrite(&self) -> Result<()> {
-        place::overwrite(self.spot()?)
+        place::overwrite(self.spot())
     }
 
     fn set_basic(&self, attributes: Option<FileAttributes>, times: &Times) -> Result<()> {
         match self.place()? {
             (spot, Place::Ntfs3g(mount)) => Ntfs3gSink::set_basic(spot, &mount, attributes, times),
             (spot, Place::Directory(_)) => {
-                let mut info = place::open_spot(spot.try_clone()?)?.info()?;
+                let mut info = place::open_spot(spot.clone())?.info()?;
                 info.attributes = attributes.unwrap_or(info.attributes);
                 info.times.created = times.created.or(info.times.created);
                 info.times.written = times.written.or(info.times.written);
@@ -306,7 +311,7 @@ impl Node for HostNode {
             // The flag comes with the first hole, and goes with the last.
             (_, Place::Ntfs3g(_)) => Ok(()),
             (spot, Place::Directory(_)) => {
-                let info = place::open_spot(spot.try_clone()?)?.info()?;
+                let info = place::open_spot(spot.clone())?.info()?;
                 DirectorySink::set_sparse(spot, info, sparse)
             }
         }
@@ -317,7 +322,7 @@ impl Node for HostNode {
             (spot, Place::Ntfs3g(mount)) => Ntfs3gSink::remove_small(spot, &mount, kind),
             (spot, Place::Directory(_)) if self.kind == FileType::Symlink => {
                 // A link of Linux is nothing but where it leads: what is left is an empty file.
-                let info = place::open_spot(spot.try_clone()?)?.info()?;
+                let info = place::open_spot(spot.clone())?.info()?;
                 let path = spot.path.clone();
                 let mut sink = place::stage_spot(spot, info.attributes.is_directory())?;
                 let report = Collected::new();
@@ -328,7 +333,7 @@ impl Node for HostNode {
                 sink.commit(&report)
             }
             (spot, Place::Directory(_)) => {
-                let mut info = place::open_spot(spot.try_clone()?)?.info()?;
+                let mut info = place::open_spot(spot.clone())?.info()?;
                 if kind == SmallKind::Reparse {
                     info.attributes.remove(FileAttributes::REPARSE_POINT);
                 }
@@ -342,7 +347,7 @@ impl Node for HostNode {
         if !sink.can().holds(Facts::OBJECT_ID) {
             return Err(Error::new(Win32Error::NOT_SUPPORTED, "the place has no object ids"));
         }
-        let spot = self.spot()?;
+        let spot = self.spot();
         let silent = Collected::new();
         let report = FileReport { to: &silent, path: &spot.path };
         sink.put(&Record::Small(SmallKind::ObjectId, id.as_bytes().into()), &report)?;
@@ -355,7 +360,7 @@ impl Node for HostNode {
             let why = sink.can().why_not(Facts::NAMED_STREAMS).to_owned();
             return Err(Error::new(Win32Error::NOT_SUPPORTED, why));
         }
-        let spot = self.spot()?;
+        let spot = self.spot();
         let silent = Collected::new();
         let report = FileReport { to: &silent, path: &spot.path };
         sink.put(&Record::Stream(&StreamHead::plain(Some(name.clone()), 0)), &report)?;
@@ -381,7 +386,7 @@ impl Node for HostNode {
 impl HostNode {
     fn true_name(&self, name: &OsString) -> Option<Vec<u8>> {
         let dir = self.directory().ok()?;
-        let spot = Spot { dir, name: name.clone(), path: self.spot().ok()?.path.join(name) };
+        let spot = Spot { dir: Arc::new(dir), name: name.clone(), path: self.spot().path.join(name) };
         let info = place::open_spot(spot).and_then(|source| source.info()).ok()?;
         info.links.into_iter().next().map(|link| link.name)
     }

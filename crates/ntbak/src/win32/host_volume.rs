@@ -37,7 +37,8 @@ impl DirectoryVolume {
     /// It is not there, or is no directory (267).
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let real = path.canonicalize().map_err(|error| Error::io("opening the directory", error).at_path(path))?;
+        let real =
+            path.canonicalize().map_err(|error| Error::io("opening the directory", error).at_path(path))?;
         if !real.is_dir() {
             return Err(Error::new(Win32Error::DIRECTORY, "a drive needs a directory").at_path(path));
         }
@@ -45,14 +46,14 @@ impl DirectoryVolume {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::openat(rustix::fs::CWD, &real, flags, Mode::empty());
         let dir = dir.map_err(|error| Error::io("opening the directory", error).at_path(path))?;
-        let root = Spot { dir, name: ".".into(), path: real };
+        let root = Spot { dir: Arc::new(dir), name: ".".into(), path: real };
         Ok(Self { root: Arc::new(root), tree: Arc::new(HostTree::drive()) })
     }
 }
 
 impl Volume for DirectoryVolume {
     fn root(&self) -> Result<Arc<dyn Node>> {
-        Ok(Arc::new(HostNode::open(self.root.try_clone()?, self.tree.clone())?))
+        Ok(Arc::new(HostNode::open(Spot::clone(&self.root), self.tree.clone())?))
     }
 }
 
@@ -81,7 +82,7 @@ pub(super) fn resolve(path: &[u8], follow: Follow) -> Result<Resolved> {
     let directory = path.as_os_str().as_bytes().ends_with(b"/");
     let tree = Arc::new(HostTree::posix());
     let name = spot.name.as_bytes().to_vec();
-    let parent = Arc::new(HostNode::open(Spot { name: ".".into(), ..spot.try_clone()? }, tree.clone())?);
+    let parent = Arc::new(HostNode::open(Spot { name: ".".into(), ..spot.clone() }, tree.clone())?);
     let node = if is_there { Some(Arc::new(HostNode::open(spot, tree)?) as Arc<dyn Node>) } else { None };
     let way = real.components().filter_map(|part| match part {
         std::path::Component::Normal(name) => Some(name.as_bytes().to_vec()),
@@ -97,7 +98,11 @@ fn split_stream(path: &[u8]) -> Result<(&Path, Option<StreamName>)> {
     // `file:stream:$DATA` and `file::$DATA` are also ways to write it.
     let typed = path.len().checked_sub(6).and_then(|at| path.split_at_checked(at));
     let bare = match typed {
-        Some((bare, kind)) if kind.eq_ignore_ascii_case(b":$DATA") && fs::symlink_metadata(whole).is_err() => bare,
+        Some((bare, kind))
+            if kind.eq_ignore_ascii_case(b":$DATA") && fs::symlink_metadata(whole).is_err() =>
+        {
+            bare
+        }
         _ => path,
     };
     let Some(at) = bare.iter().rposition(|byte| *byte == b':') else {
