@@ -190,7 +190,7 @@ impl MemoryStream {
     }
 
     /// Takes everything from `from` to `to` out of the content.
-    fn clear(&mut self, from: u64, to: u64) {
+    pub(crate) fn clear(&mut self, from: u64, to: u64) {
         let before = self.content.range_mut(..from).next_back();
         if let Some((start, data)) = before
             && let Ok(keep) = usize::try_from(from - *start)

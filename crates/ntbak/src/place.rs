@@ -66,7 +66,10 @@ impl Place {
 /// # Errors
 /// It is not there, or cannot be read.
 pub fn open(path: &Path) -> Result<Box<dyn FileSource>> {
-    let mut spot = Spot::of(path)?;
+    open_spot(Spot::of(path)?)
+}
+
+pub(crate) fn open_spot(mut spot: Spot) -> Result<Box<dyn FileSource>> {
     Ok(match Place::of_spot(&spot)? {
         Place::Ntfs3g(mount) => Box::new(Ntfs3gSource::open(spot, &mount)?),
         Place::Directory(_) => {
@@ -82,14 +85,18 @@ pub fn open(path: &Path) -> Result<Box<dyn FileSource>> {
 /// # Errors
 /// The directory is not there or cannot be written.
 pub fn stage(path: &Path, directory: bool) -> Result<Box<dyn FileSink>> {
-    let spot = Spot::of(path)?;
-    if spot.is_among_side_files() {
-        let why = "side files have this directory for themselves";
-        return Err(Error::new(Win32Error::ACCESS_DENIED, why).at_path(path));
-    }
     if !directory && path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         let why = "it ends with a slash, and no directory of this name is there";
         return Err(Error::new(Win32Error::PATH_NOT_FOUND, why).at_path(path));
+    }
+    stage_spot(Spot::of(path)?, directory)
+}
+
+pub(crate) fn stage_spot(spot: Spot, directory: bool) -> Result<Box<dyn FileSink>> {
+    let path = &spot.path;
+    if spot.is_among_side_files() {
+        let why = "side files have this directory for themselves";
+        return Err(Error::new(Win32Error::ACCESS_DENIED, why).at_path(path));
     }
     if spot.name == "." {
         let why = "it is the end of no name: a new file needs one";
@@ -106,7 +113,10 @@ pub fn stage(path: &Path, directory: bool) -> Result<Box<dyn FileSink>> {
 /// # Errors
 /// It is not there or cannot be written.
 pub fn in_place(path: &Path) -> Result<Box<dyn FileSink>> {
-    let mut spot = Spot::of(path)?;
+    in_place_spot(Spot::of(path)?)
+}
+
+pub(crate) fn in_place_spot(mut spot: Spot) -> Result<Box<dyn FileSink>> {
     Ok(match Place::of_spot(&spot)? {
         Place::Ntfs3g(mount) => Box::new(Ntfs3gSink::in_place(spot, &mount)?),
         Place::Directory(_) => {
@@ -118,13 +128,12 @@ pub fn in_place(path: &Path) -> Result<Box<dyn FileSink>> {
 
 /// Empties a file as an overwrite on NTFS does (\[MS-FSA\] 2.1.5.1.2): content, named streams and EAs go, the security
 /// descriptor stays.
-pub(crate) fn overwrite(path: &Path) -> Result<()> {
-    let source = open(path)?;
+pub(crate) fn overwrite(mut spot: Spot) -> Result<()> {
+    let source = open_spot(spot.clone())?;
     let mut streams = Vec::new();
     while let Some(head) = source.stream(streams.len())? {
         streams.push(head);
     }
-    let mut spot = Spot::of(path)?;
     match Place::of_spot(&spot)? {
         Place::Ntfs3g(mount) => Ntfs3gSink::clear(&spot, &mount, &streams)?,
         Place::Directory(_) => {
@@ -135,5 +144,5 @@ pub(crate) fn overwrite(path: &Path) -> Result<()> {
     let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(&spot.dir, &spot.name, flags, Mode::empty())
         .map(drop)
-        .map_err(|error| Error::io("emptying the file", error).at_path(path))
+        .map_err(|error| Error::io("emptying the file", error).at_path(&spot.path))
 }

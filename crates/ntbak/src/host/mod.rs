@@ -6,6 +6,7 @@ pub(crate) mod descent;
 pub(crate) mod escape;
 pub(crate) mod holes;
 pub(crate) mod linux;
+pub(crate) mod names;
 pub(crate) mod node;
 pub(crate) mod ntfs3g;
 pub(crate) mod samba;

@@ -69,6 +69,8 @@ bitflags! {
     pub struct FileFlags: u32 {
         /// Open the reparse point, not what it leads to.
         const OPEN_REPARSE_POINT = 0x0020_0000;
+        /// The file goes when its last handle closes.
+        const DELETE_ON_CLOSE = 0x0400_0000;
         /// Open for backup or restore; without it a directory cannot be opened.
         const BACKUP_SEMANTICS = 0x0200_0000;
         /// No caching; `BackupRead` and `BackupWrite` refuse such a handle.

@@ -42,9 +42,9 @@ pub fn backup_read(
     }
     *read = 0;
     let (handle, inner) = checked(file)?;
-    let at_path = |error: Error| error.at_path(inner.file.path());
+    let at_path = |error: Error| error.at_path(&inner.path);
     let begin = || {
-        let source = plaintext(inner, inner.file.source().map_err(at_path)?).map_err(at_path)?;
+        let source = plaintext(inner, inner.node.source().map_err(at_path)?).map_err(at_path)?;
         Ok(Side::Read { reader: BackupReader::new(), source })
     };
     let Side::Read { reader, source } = context.open(handle, begin)? else {
@@ -60,7 +60,7 @@ pub fn backup_read(
 
 /// An encrypted file as a key of the caller shows it; as it is when none does, and then it is refused. A directory is not:
 /// it may have more than its encryption, with other keys at hand as without any.
-fn plaintext(inner: &Inner, source: Box<dyn FileSource>) -> Result<Box<dyn FileSource>> {
+pub(super) fn plaintext(inner: &Inner, source: Box<dyn FileSource>) -> Result<Box<dyn FileSource>> {
     let keys = inner.keys.lock().unwrap_or_else(PoisonError::into_inner).ring.clone();
     let attributes = source.info()?.attributes;
     if keys.identities().is_empty() || !attributes.contains(FileAttributes::ENCRYPTED) {
@@ -86,11 +86,11 @@ pub(super) fn checked(file: Option<&Handle>) -> Result<(&Handle, &Inner)> {
     let handle = file.ok_or_else(|| Error::new(Win32Error::INVALID_HANDLE, "no handle"))?;
     let inner = handle.inner();
     if inner.flags.contains(FileFlags::NO_BUFFERING) {
-        return Err(wrong("the handle was opened with FILE_FLAG_NO_BUFFERING").at_path(inner.file.path()));
+        return Err(wrong("the handle was opened with FILE_FLAG_NO_BUFFERING").at_path(&inner.path));
     }
-    if inner.named_stream {
+    if inner.stream.is_some() {
         return Err(wrong("the handle is that of an alternate data stream")
-            .at_path(inner.file.path())
+            .at_path(&inner.path)
             .hint("open the file itself: its streams are part of its backup stream"));
     }
     Ok((handle, inner))

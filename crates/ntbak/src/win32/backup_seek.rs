@@ -27,8 +27,8 @@ pub fn backup_seek(file: Option<&Handle>, bytes: u64, moved: &mut u64, context: 
         Side::Read { reader, .. } => reader.seek(bytes),
         Side::Write(writer) => {
             let inner = handle.inner();
-            with_report(inner.file.path(), inner.report.as_deref(), |report| writer.seek(bytes, report))
-                .map_err(|error| error.at_path(inner.file.path()))?
+            with_report(&inner.path, inner.report.as_deref(), |report| writer.seek(bytes, report))
+                .map_err(|error| error.at_path(&inner.path))?
         }
     };
     *moved = seek.moved;

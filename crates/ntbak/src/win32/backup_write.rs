@@ -55,14 +55,13 @@ pub fn backup_write(
     if u32::try_from(buffer.len()).is_err() {
         return Err(wrong("more than 4 GiB in one call"));
     }
-    let at_path = |error: Error| error.at_path(inner.file.path());
+    let at_path = |error: Error| error.at_path(&inner.path);
     let rights = rights(inner, process_security);
     let Side::Write(writer) = context.open(handle, || begin(inner).map_err(at_path))? else {
         return Err(wrong("the context is that of a BackupRead"));
     };
-    let result = with_report(inner.file.path(), inner.report.as_deref(), |report| {
-        writer.write(buffer, rights, report)
-    });
+    let result =
+        with_report(&inner.path, inner.report.as_deref(), |report| writer.write(buffer, rights, report));
     let (taken, result) = match result {
         Ok(()) => (buffer.len(), Ok(())),
         Err((taken, error)) => (taken, Err(at_path(error))),
@@ -89,12 +88,12 @@ fn begin(inner: &Inner) -> Result<Side> {
     // The system access control list of the file is needed when the handle may not replace it.
     let keeps_sacl = !inner.access.contains(Access::ACCESS_SYSTEM_SECURITY);
     let before = if keeps_sacl {
-        inner.file.source()?.small(SmallKind::Security)?.map(std::borrow::Cow::into_owned)
+        inner.node.source()?.small(SmallKind::Security)?.map(std::borrow::Cow::into_owned)
     } else {
         None
     };
-    let links = inner.links.as_ref().map(|make| make(inner.file.path()));
-    let writer = BackupWriter::new(inner.file.sink()?, Unheld::Refuse, inner.policy);
+    let links = inner.links.as_ref().map(|make| make(&inner.path));
+    let writer = BackupWriter::new(inner.node.sink()?, Unheld::Refuse, inner.policy);
     Ok(Side::Write(Box::new(writer.with_links(links).with_security_before(before))))
 }
 

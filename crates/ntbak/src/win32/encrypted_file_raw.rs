@@ -10,8 +10,8 @@ use crate::efs::{BLOCK, DropNamed, ExportReader, Unnamed, import_raw};
 use crate::error::{Error, Result};
 use crate::report::{Collected, FileReport, LossKind, Report};
 use crate::source::FileSource;
-use crate::win32::handle::Shared;
-use crate::win32::{Access, Disposition, OpenRequest, Share, System};
+use crate::win32::open_files::Shared;
+use crate::win32::{Access, Share, System};
 
 bitflags! {
     /// The flags of `OpenEncryptedFileRaw`. Others are ignored, as \[MS-EFSR\] 3.1.4.2.1 has it.
@@ -67,13 +67,7 @@ pub fn open_encrypted_file_raw<'v>(
     let at_path = |error: Error| error.at_path(path);
     let import = flags.contains(RawFlags::CREATE_FOR_IMPORT);
     let directory = flags.contains(RawFlags::CREATE_FOR_DIR);
-    let request = OpenRequest {
-        path,
-        disposition: Disposition::OpenExisting,
-        open_reparse_point: true,
-        directories: true,
-    };
-    let opened = match system.volume().open(&request) {
+    let opened = match system.open_itself(path) {
         Err(error) if import && error.win32() == Win32Error::FILE_NOT_FOUND => {
             let direction = Direction::Import { directory, done: false };
             return Ok(EncryptedFileRaw { system, path: path.to_owned(), flags, direction, _shared: None });
@@ -81,8 +75,8 @@ pub fn open_encrypted_file_raw<'v>(
         opened => opened.map_err(at_path)?,
     };
     let access = if import { Access::FILE_WRITE_DATA } else { Access::FILE_READ_DATA };
-    let shared = system.shares().enter(opened.identity, access, Share::READ).map_err(at_path)?;
-    let source = match opened.file.source() {
+    let shared = system.shares().enter(opened.identity(), access, Share::READ).map_err(at_path)?;
+    let source = match opened.source() {
         // What is damaged is what an import is for.
         Err(error) if import && !directory && error.win32() == Win32Error::INVALID_DATA => {
             let direction = Direction::Import { directory, done: false };
@@ -180,15 +174,9 @@ pub fn write_encrypted_file_raw(
         None => &silent,
     };
     let report = FileReport { to, path: path.as_ref() };
-    let sink = context.system.volume().stage(&path, *directory).map_err(at_path)?;
-    let request = OpenRequest {
-        path: &path,
-        disposition: Disposition::OpenExisting,
-        open_reparse_point: true,
-        directories: true,
-    };
-    let there = match context.system.volume().open(&request) {
-        Ok(opened) => match opened.file.source() {
+    let sink = context.system.stage(&path, *directory).map_err(at_path)?;
+    let there = match context.system.open_itself(&path) {
+        Ok(opened) => match opened.source() {
             Err(error) if error.win32() == Win32Error::INVALID_DATA => {
                 let why = format!("what is replaced is damaged, and nothing of it stays: {}", error.reason());
                 report.loss(LossKind::Security, why);

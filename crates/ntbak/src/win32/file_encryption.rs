@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 use crate::report::{Collected, FileReport, Report};
 use crate::restore::copy;
 use crate::source::FileSource;
-use crate::win32::handle::Shared;
 use crate::win32::ini::{Edited, Ini};
-use crate::win32::{Access, Disposition, OpenRequest, Share, System};
+use crate::win32::open_files::Shared;
+use crate::win32::{Access, Share, System};
 
 /// The keys of the caller.
 #[derive(Debug, Clone, Default)]
@@ -384,19 +384,15 @@ fn join(directory: &str, name: &str) -> String {
 }
 
 fn open(system: &System, path: &str) -> Result<Box<dyn FileSource>> {
-    let disposition = Disposition::OpenExisting;
-    let request = OpenRequest { path, disposition, open_reparse_point: true, directories: true };
-    system.volume().open(&request)?.file.source()
+    system.open_itself(path)?.source()
 }
 
 /// A file that nobody else has open, and what keeps it so.
 fn open_alone(system: &System, path: &str) -> Result<(Box<dyn FileSource>, Shared)> {
-    let disposition = Disposition::OpenExisting;
-    let request = OpenRequest { path, disposition, open_reparse_point: true, directories: true };
-    let opened = system.volume().open(&request)?;
+    let opened = system.open_itself(path)?;
     let access = Access::FILE_READ_DATA | Access::FILE_WRITE_DATA;
-    let shared = system.shares().enter(opened.identity, access, Share::empty())?;
-    Ok((opened.file.source()?, shared))
+    let shared = system.shares().enter(opened.identity(), access, Share::empty())?;
+    Ok((opened.source()?, shared))
 }
 
 /// An encrypted file that nobody else has open, its metadata, and what keeps it so.
@@ -435,7 +431,7 @@ fn replace(system: &System, path: &str, source: &dyn FileSource) -> Result<()> {
     let directory = source.info()?.attributes.is_directory();
     let silent = Collected::new();
     let report = FileReport { to: report_of(system, &silent), path: path.as_ref() };
-    copy(source, system.volume().stage(path, directory)?, &report)
+    copy(source, system.stage(path, directory)?, &report)
 }
 
 fn report_of<'a>(system: &'a System, silent: &'a Collected) -> &'a dyn Report {

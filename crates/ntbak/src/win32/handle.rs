@@ -1,35 +1,46 @@
-//! Handles: a file, the rights to it, and what it shares with other handles.
+//! Handles: a file, the rights to it, a position, and what it shares with other handles.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use ntbak_wire::Win32Error;
+use ntbak_wire::stream::StreamName;
 
 use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::restore_stream::{LinkResolver, WritePolicy};
 use crate::win32::file_encryption::SharedKeys;
-use crate::win32::{Access, FileFlags, Identity, OpenFile, Share};
+use crate::win32::open_files::{Place, Shared, lock};
+use crate::win32::{Access, Content, FileFlags, Identity, Node};
 
-/// An open file, as `CreateFile` gives it. Clones are the same handle; it is closed when the last one is dropped.
+/// An open file, as `CreateFile` gives it. Clones are the same handle; it is closed when the last one is dropped. Any
+/// thread may use it.
 #[derive(Clone)]
 pub struct Handle(Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) id: u64,
-    pub(super) file: Arc<dyn OpenFile>,
+    pub(super) node: Arc<dyn Node>,
+    pub(super) identity: Identity,
+    pub(super) place: Arc<Mutex<Place>>,
+    /// As the caller wrote it.
+    pub(super) path: String,
+    /// The one alternate data stream that it is a handle to.
+    pub(super) stream: Option<StreamName>,
     pub(super) access: Access,
     pub(super) flags: FileFlags,
     /// Opened for restore with the privilege for it, which grants FILE_GENERIC_WRITE (\[MS-FSA\] 2.1.5.1 phase 4).
     pub(super) restore_intent: bool,
-    /// A handle to one alternate data stream.
-    pub(super) named_stream: bool,
+    pub(super) existed: bool,
     pub(super) policy: WritePolicy,
     pub(super) links: Option<MakeResolver>,
     pub(super) report: Option<Arc<dyn Report + Send>>,
     pub(super) keys: Arc<SharedKeys>,
-    shared: Shared,
+    /// Of `ReadFile` and `WriteFile`.
+    pub(super) position: Mutex<u64>,
+    /// The content of the stream, once it was read or written.
+    pub(super) content: OnceLock<Box<dyn Content>>,
+    pub(super) shared: Shared,
 }
 
 /// Makes the link resolver of one `BackupWrite` context for the file with this path.
@@ -49,7 +60,14 @@ impl Handle {
     /// The path by which it was opened.
     #[must_use]
     pub fn path(&self) -> &str {
-        self.0.file.path()
+        &self.0.path
+    }
+
+    /// Whether the file was there when it was opened: CREATE_ALWAYS and OPEN_ALWAYS say so by the last error 183, though
+    /// they succeed.
+    #[must_use]
+    pub fn existed(&self) -> bool {
+        self.0.existed
     }
 
     pub(super) fn inner(&self) -> &Inner {
@@ -58,84 +76,40 @@ impl Handle {
 }
 
 impl Inner {
-    pub(super) fn new(
-        file: Arc<dyn OpenFile>,
-        access: Access,
-        flags: FileFlags,
-        restore_intent: bool,
-        named_stream: bool,
-        shared: Shared,
-    ) -> Self {
+    /// The number of the next handle.
+    pub(super) fn next_id() -> u64 {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let (policy, links, report) = (WritePolicy::default(), None, None);
-        let keys = Arc::default();
-        Self { id, file, access, flags, restore_intent, named_stream, policy, links, report, keys, shared }
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Where the file has its name now.
+    pub(super) fn place(&self) -> Place {
+        lock(&self.place).clone()
+    }
+
+    /// The same failure with the path of the file.
+    pub(super) fn at(&self, error: Error) -> Error {
+        error.at_path(&self.path)
+    }
+
+    /// Fails where one of `rights` is needed and none is there.
+    pub(super) fn need(&self, rights: Access, what: &'static str) -> Result<()> {
+        if self.access.intersects(rights) {
+            return Ok(());
+        }
+        Err(self.at(Error::new(Win32Error::ACCESS_DENIED, format!("the handle has no right to {what}"))))
     }
 }
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Inner { id, access, flags, shared, .. } = &*self.0;
-        let path = self.path();
+        let Inner { id, path, access, flags, shared, .. } = &*self.0;
         f.debug_struct("Handle")
             .field("id", id)
-            .field("path", &path)
+            .field("path", path)
             .field("access", access)
             .field("flags", flags)
             .field("share", &shared.share)
             .finish()
-    }
-}
-
-/// Who has which file open, and what they share.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ShareTable(Arc<Mutex<HashMap<Identity, Vec<Entry>>>>);
-
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    token: u64,
-    share: Share,
-    needs: Share,
-}
-
-/// An entry in the table, taken out when dropped.
-pub(super) struct Shared {
-    table: ShareTable,
-    identity: Identity,
-    token: u64,
-    share: Share,
-}
-
-impl ShareTable {
-    /// Enters a handle, if those that are open allow it and it allows them.
-    pub(super) fn enter(&self, identity: Identity, access: Access, share: Share) -> Result<Shared> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let needs = access.needs_shared();
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entries = table.entry(identity).or_default();
-        // A handle that neither reads, writes nor deletes takes no part in sharing.
-        let clashes = |open: &Entry| {
-            let both_take_part = !needs.is_empty() && !open.needs.is_empty();
-            both_take_part && !(open.share.contains(needs) && share.contains(open.needs))
-        };
-        if entries.iter().any(clashes) {
-            return Err(Error::new(Win32Error::SHARING_VIOLATION, "another handle does not share the file"));
-        }
-        let token = NEXT.fetch_add(1, Ordering::Relaxed);
-        entries.push(Entry { token, share, needs });
-        Ok(Shared { table: self.clone(), identity, token, share })
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        let mut table = self.table.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entries) = table.get_mut(&self.identity) {
-            entries.retain(|entry| entry.token != self.token);
-            if entries.is_empty() {
-                table.remove(&self.identity);
-            }
-        }
     }
 }

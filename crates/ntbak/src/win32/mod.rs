@@ -38,21 +38,47 @@ mod access;
 mod backup_read;
 mod backup_seek;
 mod backup_write;
+mod change;
 mod context;
+mod control;
+mod create_file;
+mod drives;
 mod encrypted_file_raw;
+mod facts;
 mod file_encryption;
+mod file_io;
+mod find;
+mod find_names;
+mod find_streams;
+mod fold;
 mod handle;
+mod handle_table;
+mod host_content;
+mod host_node;
 mod host_volume;
+mod information;
 mod ini;
 mod memory_volume;
+mod open_files;
+mod path;
+mod pattern;
+mod resolve;
 mod system;
 mod volume;
+mod volume_information;
 
 pub use access::{Access, Disposition, FileFlags, Privileges, Share};
 pub use backup_read::backup_read;
 pub use backup_seek::backup_seek;
 pub use backup_write::{backup_finish, backup_write};
+pub use change::MoveFlags;
 pub use context::Context;
+pub use control::{
+    delete_object_id, delete_reparse_point, get_object_id, get_reparse_point, query_allocated_ranges,
+    set_object_id, set_reparse_point, set_sparse, set_zero_data,
+};
+pub use create_file::Create;
+pub use drives::Drives;
 pub use encrypted_file_raw::{
     EncryptedFileRaw, RawFlags, close_encrypted_file_raw, open_encrypted_file_raw, read_encrypted_file_raw,
     write_encrypted_file_raw,
@@ -63,8 +89,22 @@ pub use file_encryption::{
     query_recovery_agents_on_encrypted_file, query_users_on_encrypted_file, remove_users_from_encrypted_file,
     set_user_file_encryption_key,
 };
+pub use file_io::{
+    MoveMethod, close_handle, get_file_size_ex, read_file, read_file_at, set_end_of_file,
+    set_file_pointer_ex, write_file, write_file_at,
+};
+pub use find::{FindData, FindFile, find_close, find_first_file, find_next_file};
+pub use find_names::{FindFileName, find_first_file_name, find_next_file_name};
+pub use find_streams::{FindStream, StreamData, find_first_stream, find_next_stream, find_streams};
 pub use handle::Handle;
-pub use host_volume::HostVolume;
+pub use handle_table::{HandleId, HandleTable};
+pub use host_volume::{DirectoryVolume, HostVolume};
+pub use information::{
+    BasicInfo, ByHandleFileInformation, IdInfo, StandardInfo, get_attribute_tag_info, get_basic_info,
+    get_file_information_by_handle, get_file_time, get_id_info, get_standard_info, set_basic_info,
+    set_end_of_file_info, set_file_time,
+};
 pub use memory_volume::MemoryVolume;
-pub use system::{Create, System};
-pub use volume::{Identity, OpenFile, OpenRequest, Opened, Volume};
+pub use system::System;
+pub use volume::{Content, Entry, Identity, Node, Volume, VolumeFacts};
+pub use volume_information::{VolumeFlags, VolumeInformation, get_volume_information_by_handle};

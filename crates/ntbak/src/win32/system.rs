@@ -1,21 +1,27 @@
-//! `CreateFile`, and what all handles have in common.
+//! A caller and the drives: what all functions have in common.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use ntbak_wire::Win32Error;
+use ntbak_wire::stream::StreamName;
 
 use crate::capability::Facts;
 use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::restore_stream::{LinkResolver, WritePolicy};
+use crate::sink::FileSink;
 use crate::win32::file_encryption::{EncryptionKeys, SharedKeys};
-use crate::win32::handle::{Inner, MakeResolver, ShareTable};
-use crate::win32::{Access, Disposition, FileFlags, Handle, OpenRequest, Privileges, Share, Volume};
+use crate::win32::handle::{Inner, MakeResolver};
+use crate::win32::host_content::Rewritten;
+use crate::win32::open_files::{OpenFiles, Place, Shared, lock};
+use crate::win32::resolve::{Follow, Resolved};
+use crate::win32::{Access, Drives, FileFlags, Handle, Identity, Node, Privileges};
 
-/// A volume with handles to its files.
+/// The drives, what is open on them, and the caller.
 pub struct System {
-    volume: Box<dyn Volume>,
-    shares: ShareTable,
+    drives: Drives,
+    shares: OpenFiles,
+    changing: Mutex<()>,
     privileges: Privileges,
     policy: WritePolicy,
     links: Option<MakeResolver>,
@@ -23,34 +29,14 @@ pub struct System {
     keys: Arc<SharedKeys>,
 }
 
-/// The parameters of `CreateFile` behind the name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Create {
-    /// dwDesiredAccess.
-    pub access: Access,
-    /// dwShareMode.
-    pub share: Share,
-    /// dwCreationDisposition.
-    pub disposition: Disposition,
-    /// The flags of dwFlagsAndAttributes.
-    pub flags: FileFlags,
-}
-
-impl Default for Create {
-    /// Open what exists, for reading attributes only, shared with everybody.
-    fn default() -> Self {
-        let (access, share) = (Access::empty(), Share::all());
-        Self { access, share, disposition: Disposition::OpenExisting, flags: FileFlags::empty() }
-    }
-}
-
 impl System {
-    /// The functions over this volume, for a caller who has every privilege.
+    /// The functions over these drives, or over one volume without a letter, for a caller who has every privilege.
     #[must_use]
-    pub fn new(volume: impl Volume + 'static) -> Self {
+    pub fn new(drives: impl Into<Drives>) -> Self {
         Self {
-            volume: Box::new(volume),
-            shares: ShareTable::default(),
+            drives: drives.into(),
+            shares: OpenFiles::default(),
+            changing: Mutex::default(),
             privileges: Privileges::all(),
             policy: WritePolicy::default(),
             links: None,
@@ -104,7 +90,9 @@ impl System {
 
     /// Whether a file or directory at `path` can hold `fact`.
     pub(super) fn holds(&self, path: &str, directory: bool, fact: Facts) -> bool {
-        self.volume.capabilities(path, directory).holds(fact)
+        let resolved = self.drives.resolve(path.as_bytes(), Follow::Itself);
+        let node = resolved.ok().and_then(|resolved| resolved.node.or(resolved.parent));
+        node.is_none_or(|node| node.capabilities(directory).holds(fact))
     }
 
     /// Whether an encrypted file at `path` can have holes.
@@ -112,11 +100,7 @@ impl System {
         self.holds(path, false, Facts::VDL)
     }
 
-    pub(super) fn volume(&self) -> &dyn Volume {
-        &*self.volume
-    }
-
-    pub(super) fn shares(&self) -> &ShareTable {
+    pub(super) fn shares(&self) -> &OpenFiles {
         &self.shares
     }
 
@@ -124,51 +108,94 @@ impl System {
         self.report.as_deref()
     }
 
-    /// `CreateFile`: opens or makes a file or, with BACKUP_SEMANTICS, opens a directory.
-    ///
-    /// FILE_FLAG_NO_BUFFERING is accepted here; `BackupRead` and `BackupWrite` refuse the handle, as Windows does.
-    ///
-    /// # Errors
-    /// | number | when |
-    /// | --- | --- |
-    /// | 2, 3 | the file, or a directory of its path, is not there |
-    /// | 5 | reserved access bits; a directory without BACKUP_SEMANTICS; the place refuses |
-    /// | 32 | another handle does not share |
-    /// | 80 | CREATE_NEW, and it exists |
-    /// | 87 | OPEN_REPARSE_POINT with CREATE_ALWAYS; TRUNCATE_EXISTING without write access |
-    /// | 1314 | ACCESS_SYSTEM_SECURITY without the privilege |
-    pub fn create_file(&self, path: &str, how: Create) -> Result<Handle> {
-        let refuse = |why: &'static str| Err(Error::new(Win32Error::INVALID_PARAMETER, why).at_path(path));
-        let access = how.access.granted(self.privileges).map_err(|error| error.at_path(path))?;
-        let open_reparse_point = how.flags.contains(FileFlags::OPEN_REPARSE_POINT);
-        if open_reparse_point && how.disposition == Disposition::CreateAlways {
-            return refuse("OPEN_REPARSE_POINT cannot be combined with CREATE_ALWAYS");
-        }
-        if how.disposition == Disposition::TruncateExisting && !access.contains(Access::FILE_WRITE_DATA) {
-            return refuse("TRUNCATE_EXISTING needs the right to write");
-        }
-        let backup = how.flags.contains(FileFlags::BACKUP_SEMANTICS);
-        // A file that is going to be emptied must be shared before, not after.
-        let empties = matches!(how.disposition, Disposition::CreateAlways | Disposition::TruncateExisting);
-        let request =
-            OpenRequest { path, disposition: how.disposition, open_reparse_point, directories: backup };
-        if empties
-            && let Ok(present) =
-                self.volume.open(&OpenRequest { disposition: Disposition::OpenExisting, ..request })
-        {
-            let shared = self.shares.enter(present.identity, access | Access::FILE_WRITE_DATA, how.share);
-            drop(shared.map_err(|error| error.at_path(path))?);
-        }
-        let opened = self.volume.open(&request).map_err(|error| error.at_path(path))?;
-        let shared =
-            self.shares.enter(opened.identity, access, how.share).map_err(|error| error.at_path(path))?;
-        let restore_intent = backup && self.privileges.contains(Privileges::RESTORE);
-        let mut inner =
-            Inner::new(opened.file, access, how.flags, restore_intent, opened.named_stream, shared);
-        inner.policy = self.policy;
-        inner.links.clone_from(&self.links);
-        inner.report.clone_from(&self.report);
-        inner.keys.clone_from(&self.keys);
-        Ok(Handle::new(inner))
+    /// The volumes.
+    #[must_use]
+    pub fn drives(&self) -> &Drives {
+        &self.drives
     }
+
+    /// What the caller may do.
+    #[must_use]
+    pub fn privileges(&self) -> Privileges {
+        self.privileges
+    }
+
+    /// Held while names are made and changed: two spellings of one name must not be made at the same time.
+    pub(super) fn changing(&self) -> MutexGuard<'_, ()> {
+        lock(&self.changing)
+    }
+
+    /// The file that a path names, a link itself, if it is there.
+    pub(super) fn find(&self, path: &[u8], follow: Follow) -> Result<(Resolved, Arc<dyn Node>)> {
+        let mut resolved = self.drives.resolve(path, follow)?;
+        let node = resolved.node.take();
+        let node = node.ok_or_else(|| Error::new(Win32Error::FILE_NOT_FOUND, "the file is not there"))?;
+        if resolved.directory && !node.is_directory() {
+            return Err(Error::new(Win32Error::INVALID_NAME, "a file is no directory"));
+        }
+        if let Some(stream) = &resolved.stream {
+            let found = Rewritten::find(&*node.source()?, stream)?.and_then(|(_, head)| head.name);
+            let none = || Error::new(Win32Error::FILE_NOT_FOUND, "the stream is not there");
+            resolved.stream = Some(found.ok_or_else(none)?);
+        }
+        Ok((resolved, node))
+    }
+
+    /// The file that a path names, whatever it is.
+    pub(super) fn open_itself(&self, path: &str) -> Result<Arc<dyn Node>> {
+        self.find(path.as_bytes(), Follow::Itself).map(|(_, node)| node)
+    }
+
+    /// A new file at `path`, which appears with its commit, in place of one that is there; or a directory, which may be
+    /// there already.
+    pub(super) fn stage(&self, path: &str, directory: bool) -> Result<Box<dyn FileSink>> {
+        let resolved = self.drives.resolve(path.as_bytes(), Follow::Itself)?;
+        let directory_there = resolved.node.as_ref().is_some_and(|node| node.is_directory());
+        match (resolved.parent, resolved.node) {
+            (None, Some(there)) if directory && directory_there => there.sink(),
+            (Some(parent), _) if directory || !resolved.directory => parent.stage(&resolved.name, directory),
+            (Some(_), _) => {
+                let why = "it ends with a separator, and no directory of this name is there";
+                Err(Error::new(Win32Error::PATH_NOT_FOUND, why))
+            }
+            (None, _) => Err(Error::new(Win32Error::ACCESS_DENIED, "the root of a volume stays what it is")),
+        }
+    }
+
+    pub(super) fn make_handle(&self, made: Made) -> Handle {
+        let Made { node, identity, place, path, stream, access, flags, existed, shared } = made;
+        let restore = self.privileges.contains(Privileges::RESTORE);
+        Handle::new(Inner {
+            id: Inner::next_id(),
+            node,
+            identity,
+            place,
+            path,
+            stream,
+            access,
+            flags,
+            restore_intent: restore && flags.contains(FileFlags::BACKUP_SEMANTICS),
+            existed,
+            policy: self.policy,
+            links: self.links.clone(),
+            report: self.report.clone(),
+            keys: self.keys.clone(),
+            position: Mutex::default(),
+            content: OnceLock::new(),
+            shared,
+        })
+    }
+}
+
+/// What a handle is made of.
+pub(super) struct Made {
+    pub(super) node: Arc<dyn Node>,
+    pub(super) identity: Identity,
+    pub(super) place: Arc<Mutex<Place>>,
+    pub(super) path: String,
+    pub(super) stream: Option<StreamName>,
+    pub(super) access: Access,
+    pub(super) flags: FileFlags,
+    pub(super) existed: bool,
+    pub(super) shared: Shared,
 }

@@ -15,8 +15,8 @@ use ntbak::memory::{MemoryFile, MemoryStream, SharedFile, StreamKey};
 use ntbak::sink::{FileSink, MemorySink};
 use ntbak::source::{FileSource, MemorySource};
 use ntbak::win32::{
-    Access, Context, Create, FileFlags, Handle, Identity, MemoryVolume, OpenFile, OpenRequest, Opened,
-    System, Volume, backup_finish, backup_read, backup_write,
+    Access, Content, Context, Create, Drives, Entry, FileFlags, Handle, Identity, MemoryVolume, Node, System,
+    Volume, VolumeFacts, backup_finish, backup_read, backup_write,
 };
 use ntbak::{BackupReader, BackupWriter, Capabilities, Collected, Error, FileReport, ReadRights, Unheld};
 use ntbak::{WritePolicy, WriteRights};
@@ -363,32 +363,66 @@ pub struct OneFile {
 impl OneFile {
     pub fn reading(source: impl Fn() -> Box<dyn FileSource> + Send + Sync + 'static) -> System {
         let sink = || -> Box<dyn FileSink> { Box::new(MemorySink::in_place(SharedFile::default())) };
-        System::new(Self { source: Arc::new(source), sink: Arc::new(sink) })
+        System::new(Drives::new().with_base(Self { source: Arc::new(source), sink: Arc::new(sink) }))
     }
 
     pub fn writing(sink: impl Fn() -> Box<dyn FileSink> + Send + Sync + 'static) -> System {
         let source = || -> Box<dyn FileSource> { Box::new(source_of(&MemoryFile::file())) };
-        System::new(Self { source: Arc::new(source), sink: Arc::new(sink) })
+        System::new(Drives::new().with_base(Self { source: Arc::new(source), sink: Arc::new(sink) }))
     }
 }
 
 impl Volume for OneFile {
-    fn open(&self, _: &OpenRequest<'_>) -> ntbak::Result<Opened> {
-        Ok(Opened { file: Arc::new(self.clone()), identity: Identity(1, 1), named_stream: false })
+    fn root(&self) -> ntbak::Result<Arc<dyn Node>> {
+        Ok(Arc::new(OneNode { number: 5, file: self.clone() }))
     }
 }
 
-impl OpenFile for OneFile {
-    fn path(&self) -> &str {
-        "one file"
+/// The root, with number 5, or the one file in it.
+struct OneNode {
+    number: u64,
+    file: OneFile,
+}
+
+impl Node for OneNode {
+    fn identity(&self) -> Identity {
+        Identity(1, self.number)
+    }
+
+    fn is_directory(&self) -> bool {
+        self.number == 5
     }
 
     fn source(&self) -> ntbak::Result<Box<dyn FileSource>> {
-        Ok((self.source)())
+        Ok((self.file.source)())
+    }
+
+    fn reparse(&self) -> ntbak::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    fn volume_facts(&self) -> ntbak::Result<VolumeFacts> {
+        unimplemented!()
+    }
+
+    fn child(&self, _: &[u8]) -> ntbak::Result<Option<Arc<dyn Node>>> {
+        Ok(Some(Arc::new(Self { number: 6, file: self.file.clone() })))
+    }
+
+    fn entries(&self) -> ntbak::Result<Vec<Entry>> {
+        Ok(Vec::new())
+    }
+
+    fn content(&self, _: Option<&StreamName>, _: bool) -> ntbak::Result<Box<dyn Content>> {
+        unimplemented!()
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
     }
 
     fn sink(&self) -> ntbak::Result<Box<dyn FileSink>> {
-        Ok((self.sink)())
+        Ok((self.file.sink)())
     }
 }
 

@@ -346,6 +346,7 @@ fn efs_48_an_open_handle_is_in_the_way() {
         share: Share::empty(),
         disposition: Disposition::OpenExisting,
         flags: FileFlags::empty(),
+        ..Create::default()
     };
     let handle = system.create_file("f", how).unwrap();
     assert_eq!(code(open_encrypted_file_raw(&system, "f", RawFlags::empty())), 32);

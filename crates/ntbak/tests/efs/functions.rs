@@ -3,20 +3,22 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use ntbak::efs::Decrypted;
 use ntbak::memory::MemoryFile;
 use ntbak::source::{MemorySource, RawSource};
 use ntbak::win32::{
-    Access, Context, Create, Disposition, EncryptionKeys, EncryptionStatus, FileFlags, HostVolume,
-    MemoryVolume, OpenRequest, Opened, Share, System, Volume, add_users_to_encrypted_file, backup_read,
-    backup_write, decrypt_file, duplicate_encryption_info_file, encrypt_file, encryption_disable,
-    file_encryption_status, query_recovery_agents_on_encrypted_file, query_users_on_encrypted_file,
-    remove_users_from_encrypted_file, set_user_file_encryption_key,
+    Access, Content, Context, Create, DirectoryVolume, Disposition, Drives, EncryptionKeys, EncryptionStatus,
+    Entry, FileFlags, Identity, MemoryVolume, Node, Share, System, Volume, VolumeFacts,
+    add_users_to_encrypted_file, backup_read, backup_write, decrypt_file, duplicate_encryption_info_file,
+    encrypt_file, encryption_disable, file_encryption_status, query_recovery_agents_on_encrypted_file,
+    query_users_on_encrypted_file, remove_users_from_encrypted_file, set_user_file_encryption_key,
 };
 use ntbak::{Capabilities, Error, FileReport, FileSink, FileSource, Result};
 use ntbak_efs::{Certificate, KeyRing};
 use ntbak_wire::record::Record;
+use ntbak_wire::stream::StreamName;
 use ntbak_wire::{FileAttributes, Win32Error};
 use tempfile::{TempDir, tempdir};
 
@@ -52,12 +54,7 @@ fn places() -> [Place; 2] {
             memory: Some(memory),
             dir: None,
         },
-        Place {
-            system: system(Box::new(HostVolume)),
-            volume: Box::new(HostVolume),
-            memory: None,
-            dir: Some(tempdir().unwrap()),
-        },
+        Place { system: system(machine()), volume: machine(), memory: None, dir: Some(tempdir().unwrap()) },
     ]
 }
 
@@ -76,9 +73,9 @@ impl Place {
     }
 
     fn source(&self, path: &str) -> Box<dyn FileSource> {
-        let disposition = Disposition::OpenExisting;
-        let request = OpenRequest { path, disposition, open_reparse_point: true, directories: true };
-        self.volume.open(&request).unwrap().file.source().unwrap()
+        let parts = path.split('/').filter(|part| !part.is_empty());
+        let down = |node: Arc<dyn Node>, part: &str| node.child(part.as_bytes()).unwrap().unwrap();
+        parts.fold(self.volume.root().unwrap(), down).source().unwrap()
     }
 
     fn raw(&self, path: &str) -> Vec<u8> {
@@ -110,19 +107,69 @@ struct Faulty {
 }
 
 impl Volume for Faulty {
-    fn open(&self, request: &OpenRequest<'_>) -> Result<Opened> {
-        self.volume.open(request)
+    fn root(&self) -> Result<Arc<dyn Node>> {
+        Ok(Arc::new(FaultyNode { node: self.volume.root()?, fails: self.fails }))
     }
-    fn capabilities(&self, path: &str, directory: bool) -> Capabilities {
-        self.volume.capabilities(path, directory)
+}
+
+impl From<Faulty> for Drives {
+    fn from(volume: Faulty) -> Self {
+        Self::new().with_base(volume)
     }
-    fn stage(&self, path: &str, directory: bool) -> Result<Box<dyn FileSink>> {
-        let sink = self.volume.stage(path, directory)?;
+}
+
+struct FaultyNode {
+    node: Arc<dyn Node>,
+    fails: Option<usize>,
+}
+
+impl Node for FaultyNode {
+    fn identity(&self) -> Identity {
+        self.node.identity()
+    }
+    fn is_directory(&self) -> bool {
+        self.node.is_directory()
+    }
+    fn source(&self) -> Result<Box<dyn FileSource>> {
+        self.node.source()
+    }
+    fn volume_facts(&self) -> Result<VolumeFacts> {
+        self.node.volume_facts()
+    }
+    fn capabilities(&self, directory: bool) -> Capabilities {
+        self.node.capabilities(directory)
+    }
+    fn child(&self, name: &[u8]) -> Result<Option<Arc<dyn Node>>> {
+        let child = self.node.child(name)?;
+        Ok(child.map(|node| Arc::new(Self { node, fails: self.fails }) as Arc<dyn Node>))
+    }
+    fn entries(&self) -> Result<Vec<Entry>> {
+        self.node.entries()
+    }
+    fn content(&self, stream: Option<&StreamName>, write: bool) -> Result<Box<dyn Content>> {
+        self.node.content(stream, write)
+    }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self.node.as_any()
+    }
+    fn sink(&self) -> Result<Box<dyn FileSink>> {
+        self.node.sink()
+    }
+    fn stage(&self, name: &[u8], directory: bool) -> Result<Box<dyn FileSink>> {
+        let sink = self.node.stage(name, directory)?;
         Ok(match self.fails {
             Some(left) => Box::new(Fails { sink, left }),
             None => sink,
         })
     }
+    fn create(&self, name: &[u8], directory: bool) -> Result<Arc<dyn Node>> {
+        self.node.create(name, directory)
+    }
+}
+
+/// The files of this machine as a drive.
+fn machine() -> Box<dyn Volume> {
+    Box::new(DirectoryVolume::open("/").unwrap())
 }
 
 struct Fails {
@@ -214,8 +261,7 @@ fn encrypt_and_decrypt_are_there_and_back() {
 #[test]
 fn what_cannot_be_encrypted() {
     for place in places() {
-        let (system, bare) =
-            (&place.system, System::new(Faulty { volume: Box::new(HostVolume), fails: None }));
+        let (system, bare) = (&place.system, System::new(Faulty { volume: machine(), fails: None }));
         let status = |path: &str| file_encryption_status(system, path).unwrap();
         let path = place.put("system", with_attributes(plain_file(9), FileAttributes::SYSTEM));
         assert_eq!(
@@ -258,7 +304,7 @@ fn a_directory_is_marked_and_unmarked() {
 fn who_can_open_it_is_told_without_a_key() {
     for place in places() {
         let path = place.put("f", plain_file(9));
-        let keyless = System::new(Faulty { volume: Box::new(HostVolume), fails: None });
+        let keyless = System::new(Faulty { volume: machine(), fails: None });
         assert_eq!(code(query_users_on_encrypted_file(&place.system, &path)), 6007);
         encrypt_file(&place.system, &path).unwrap();
         let system = if place.dir.is_some() { &keyless } else { &place.system };
@@ -576,7 +622,7 @@ fn a_failure_leaves_the_file_as_it_was() {
         for fails in 0..12 {
             let volume: Box<dyn Volume> = match &place.memory {
                 Some(memory) => Box::new(memory.clone()),
-                None => Box::new(HostVolume),
+                None => machine(),
             };
             let system =
                 System::new(Faulty { volume, fails: Some(fails) }).with_keys(alice_with_bobs_recovery());
@@ -626,7 +672,7 @@ fn backup_read_gives_plaintext_to_who_has_a_key() {
         let other = |ring: KeyRing| {
             let volume: Box<dyn Volume> = match &place.memory {
                 Some(memory) => Box::new(memory.clone()),
-                None => Box::new(HostVolume),
+                None => machine(),
             };
             let keys = EncryptionKeys { ring, ..EncryptionKeys::default() };
             code(backup(&System::new(Faulty { volume, fails: None }).with_keys(keys), &path))
@@ -649,7 +695,7 @@ fn a_directory_is_backed_up_with_the_wrong_key_as_with_none() {
         for ring in [KeyRing::new(), ring(0), ring(2)] {
             let volume: Box<dyn Volume> = match &place.memory {
                 Some(memory) => Box::new(memory.clone()),
-                None => Box::new(HostVolume),
+                None => machine(),
             };
             let system = System::new(Faulty { volume, fails: None })
                 .with_keys(EncryptionKeys { ring, ..EncryptionKeys::default() });

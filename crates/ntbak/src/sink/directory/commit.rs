@@ -54,7 +54,7 @@ impl DirectorySink {
         self.set_times(&node)?;
         tell_linux(linux, &linux_attributes, report);
         let mut head = self.side_head(&node)?;
-        if self.info.is_some() {
+        if self.info.is_some() && !self.change.basic {
             (head.linux, head.linux_attributes) = (linux, linux_attributes);
         }
         let mut before = std::mem::take(&mut self.before);
@@ -117,7 +117,7 @@ impl DirectorySink {
     /// Sets user, group and mode as far as this user may; answers what the side file has to say of it.
     fn set_linux_owner(&self, node: &Node) -> Result<Option<(LinuxOwner, LinuxOwner)>> {
         let (mode, owner) = self.info.as_ref().map_or((None, None), |info| (info.unix_mode, info.unix_owner));
-        if !self.target.is_staged() && (!self.directory || self.info.is_none()) {
+        if self.change.basic || !self.target.is_staged() && (!self.directory || self.info.is_none()) {
             return Ok(None);
         }
         let look = || {
@@ -225,6 +225,9 @@ impl DirectorySink {
             !written.contains(&name)
         });
         head.streams.append(&mut facts);
+        if let Some(sparse) = self.change.sparse {
+            head.flags.set(StreamFlags::SPARSE, sparse);
+        }
         if let Some(unnamed) = &self.unnamed {
             head.flags = unnamed.flags;
             let known = !unnamed.amend && unnamed.vdl < unnamed.size;
@@ -246,7 +249,7 @@ impl DirectorySink {
         // First of all: without it nobody can decrypt the file.
         if let Some(metadata) = self.efs.metadata.take() {
             head.efs = (!writer.efs(&metadata)).then_some(metadata);
-        } else if self.info.is_some() {
+        } else if self.info.is_some() && !self.change.basic {
             // A copy of a file that is not encrypted.
             (head.efs, head.efs_cluster_shift) = (None, None);
             writer.forget_efs();

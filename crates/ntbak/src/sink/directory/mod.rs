@@ -31,6 +31,7 @@ use crate::report::{FileReport, LossKind};
 use crate::sink::{FileSink, check_reparse, encrypted_there};
 use crate::source::{modified, size};
 
+mod change;
 mod commit;
 mod efs;
 #[cfg(test)]
@@ -73,6 +74,8 @@ pub struct DirectorySink {
     /// In place: what is there.
     before: Beside,
     finished: bool,
+    /// A single fact is changed, and nothing else.
+    change: change::Change,
 }
 
 impl DirectorySink {
@@ -154,6 +157,7 @@ impl DirectorySink {
             link_target: None,
             before: Beside::default(),
             finished: false,
+            change: change::Change::default(),
         }
     }
 

@@ -43,6 +43,7 @@ use crate::report::{FileReport, LossKind};
 use crate::sink::{FileSink, check_reparse, encrypted_there, security};
 use crate::source::read_attributes;
 
+mod change;
 mod efs;
 
 use efs::Efs;
