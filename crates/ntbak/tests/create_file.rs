@@ -198,9 +198,13 @@ fn bs_33_links_are_followed_unless_they_are_opened() {
     link("dangling", "nothing");
     link("absolute", r"C:\somewhere");
     let system = System::new(volume);
-    for (path, followed) in
-        [("a/one", Ok(())), ("b/two", Ok(())), ("loop", Err(1921)), ("dangling", Err(2)), ("absolute", Err(3))]
-    {
+    for (path, followed) in [
+        ("a/one", Ok(())),
+        ("b/two", Ok(())),
+        ("loop", Err(1921)),
+        ("dangling", Err(2)),
+        ("absolute", Err(3)),
+    ] {
         let target = create(&system, path, READ, FileFlags::empty());
         let target =
             target.map(|file| assert_eq!(read_all(&file, false, 64).unwrap(), stream(DATA, 0, b"three")));

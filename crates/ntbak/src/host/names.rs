@@ -63,9 +63,7 @@ pub(crate) fn remove(spot: &Spot, sides: bool) -> Result<()> {
         }
     }
     rustix::fs::unlinkat(&spot.dir, &spot.name, AtFlags::REMOVEDIR).map_err(|error| match error {
-        Errno::EXIST | Errno::NOTEMPTY => {
-            Error::new(Win32Error::DIR_NOT_EMPTY, "the directory is not empty")
-        }
+        Errno::EXIST | Errno::NOTEMPTY => Error::new(Win32Error::DIR_NOT_EMPTY, "the directory is not empty"),
         error => Error::io("removing the directory", error),
     })
 }
@@ -103,11 +101,12 @@ fn rename_alone(from: &Spot, to: &Spot, replace: bool) -> Result<()> {
     match rustix::fs::renameat_with(&from.dir, &from.name, &to.dir, &to.name, flags) {
         // A file system that cannot promise it: a look before is all that there is.
         Err(Errno::INVAL | Errno::NOSYS) if !replace => {
-            let id = |spot: &Spot| spot.node().and_then(|node| {
-                node.stat().map_err(|error| Error::io("looking at it", error))
-            });
+            let id = |spot: &Spot| {
+                spot.node().and_then(|node| node.stat().map_err(|error| Error::io("looking at it", error)))
+            };
             if let Ok(there) = id(to) {
-                let same = id(from).is_ok_and(|from| (from.st_dev, from.st_ino) == (there.st_dev, there.st_ino));
+                let same =
+                    id(from).is_ok_and(|from| (from.st_dev, from.st_ino) == (there.st_dev, there.st_ino));
                 if !same {
                     return Err(fault(Errno::EXIST));
                 }
@@ -117,7 +116,8 @@ fn rename_alone(from: &Spot, to: &Spot, replace: bool) -> Result<()> {
         result => result.map_err(fault),
     }?;
     // Renaming one hard link of a file over another one does nothing at all.
-    if is_there(from) && (&from.name, descent::identity(&from.dir).ok()) != (&to.name, descent::identity(&to.dir).ok())
+    if is_there(from)
+        && (&from.name, descent::identity(&from.dir).ok()) != (&to.name, descent::identity(&to.dir).ok())
     {
         let same = match (from.node()?.stat(), to.node()?.stat()) {
             (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
@@ -137,13 +137,15 @@ fn a_file(spot: &Spot) -> bool {
 
 /// Makes `to` a hard link to the file at `from`.
 pub(crate) fn link(from: &Spot, to: &Spot, sides: bool) -> Result<()> {
-    rustix::fs::linkat(&from.dir, &from.name, &to.dir, &to.name, AtFlags::empty()).map_err(
-        |error| match error {
+    rustix::fs::linkat(&from.dir, &from.name, &to.dir, &to.name, AtFlags::empty()).map_err(|error| {
+        match error {
             Errno::EXIST => Error::new(Win32Error::ALREADY_EXISTS, "the name is there already"),
-            Errno::MLINK => Error::new(Win32Error::TOO_MANY_LINKS, "the file has as many names as it can have"),
+            Errno::MLINK => {
+                Error::new(Win32Error::TOO_MANY_LINKS, "the file has as many names as it can have")
+            }
             error => Error::io("making a hard link", error),
-        },
-    )?;
+        }
+    })?;
     if sides { copy_side(from, to)?.publish(to) } else { Ok(()) }
 }
 

@@ -150,12 +150,7 @@ impl System {
     /// file, for a read-only file, or one that is open, in whose place it is to come; 17 to another volume without
     /// COPY_ALLOWED; 32 when another handle does not share deleting; 50 for DELAY_UNTIL_REBOOT; 87 for a directory
     /// into itself; 183 when the new name is there.
-    pub fn move_file_ex(
-        &self,
-        from: impl AsRef<[u8]>,
-        to: impl AsRef<[u8]>,
-        flags: MoveFlags,
-    ) -> Result<()> {
+    pub fn move_file_ex(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>, flags: MoveFlags) -> Result<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
         if flags.intersects(MoveFlags::DELAY_UNTIL_REBOOT | MoveFlags::CREATE_HARDLINK) {
             let why = "nothing is put off until the system starts again";

@@ -38,7 +38,6 @@ impl Default for Create {
     }
 }
 
-
 /// The attributes that a program can set.
 pub(super) const SETTABLE: FileAttributes = FileAttributes::READONLY
     .union(FileAttributes::HIDDEN)
@@ -168,8 +167,9 @@ impl Opening<'_> {
         let empties = matches!(disposition, Disposition::CreateAlways | Disposition::TruncateExisting);
         let whole = resolved.stream.is_none();
         if is_directory && whole && (empties || !flags.contains(FileFlags::BACKUP_SEMANTICS)) {
-            return Err(denied("it is a directory")
-                .hint("a directory is opened with FILE_FLAG_BACKUP_SEMANTICS"));
+            return Err(
+                denied("it is a directory").hint("a directory is opened with FILE_FLAG_BACKUP_SEMANTICS")
+            );
         }
         let writes = self.access.intersects(Access::FILE_WRITE_DATA | Access::FILE_APPEND_DATA) || empties;
         let deletes = flags.contains(FileFlags::DELETE_ON_CLOSE);

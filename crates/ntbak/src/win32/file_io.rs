@@ -232,7 +232,8 @@ struct Plaintext {
 
 impl Plaintext {
     fn open(inner: &Inner, source: Box<dyn FileSource>) -> Result<Self> {
-        let no_key = || Error::new(Win32Error::ACCESS_DENIED, "the file is encrypted, and no key at hand opens it");
+        let no_key =
+            || Error::new(Win32Error::ACCESS_DENIED, "the file is encrypted, and no key at hand opens it");
         if inner.keys.lock().unwrap_or_else(PoisonError::into_inner).ring.identities().is_empty() {
             return Err(no_key());
         }
@@ -253,7 +254,8 @@ impl Content for Plaintext {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        let len = usize::try_from(self.size.saturating_sub(offset)).map_or(buf.len(), |left| left.min(buf.len()));
+        let len =
+            usize::try_from(self.size.saturating_sub(offset)).map_or(buf.len(), |left| left.min(buf.len()));
         self.source.read_at(self.stream, offset, buf.get_mut(..len).unwrap_or_default())
     }
 

@@ -184,8 +184,14 @@ impl System {
             self.find(path, Follow::Links).map_err(|error| error.at_path(&*fold::display(path)))?;
         let pattern = Pattern::new(&Name::from("*"));
         let entries = node.entries().map_err(|error| error.at_path(&*fold::display(path)))?.into();
-        let mut search =
-            FindFile { directory: node, parent: resolved.parent, volume: None, pattern, dots: VecDeque::new(), entries };
+        let mut search = FindFile {
+            directory: node,
+            parent: resolved.parent,
+            volume: None,
+            pattern,
+            dots: VecDeque::new(),
+            entries,
+        };
         let mut found = Vec::new();
         while let Some(data) = search.next()? {
             found.push(data);

@@ -39,7 +39,9 @@ pub(super) fn shown(name: &[u8]) -> Name {
         None => {
             for chunk in name.utf8_chunks() {
                 push(&Name::from(chunk.valid()));
-                push(&Name::from_units(chunk.invalid().iter().map(|byte| PRIVATE | u16::from(*byte)).collect()));
+                push(&Name::from_units(
+                    chunk.invalid().iter().map(|byte| PRIVATE | u16::from(*byte)).collect(),
+                ));
             }
         }
     }
@@ -57,7 +59,8 @@ mod tests {
 
     #[test]
     fn upper_case_is_that_of_ntfs() {
-        for (name, expected) in [("aé", "AÉ"), ("ß", "ß"), ("ı", "ı"), ("ſ", "ſ"), ("ÿ", "Ÿ"), ("😀a", "😀A")] {
+        for (name, expected) in [("aé", "AÉ"), ("ß", "ß"), ("ı", "ı"), ("ſ", "ſ"), ("ÿ", "Ÿ"), ("😀a", "😀A")]
+        {
             assert_eq!(upper(&Name::from(name)), Name::from(expected), "{name}");
         }
     }

@@ -209,9 +209,8 @@ fn lay_over(chunk: &mut [u8], at: u64, offset: u64, data: &[u8]) {
     if begin >= end {
         return;
     }
-    let range = |base: u64| {
-        usize::try_from(begin - base).unwrap_or(0)..usize::try_from(end - base).unwrap_or(0)
-    };
+    let range =
+        |base: u64| usize::try_from(begin - base).unwrap_or(0)..usize::try_from(end - base).unwrap_or(0);
     if let (Some(to), Some(from)) = (chunk.get_mut(range(at)), data.get(range(offset))) {
         to.copy_from_slice(from);
     }
@@ -224,7 +223,8 @@ impl Content for Rewritten {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
         let (source, index, head) = self.open()?;
-        let len = usize::try_from(head.size.saturating_sub(offset)).map_or(buf.len(), |left| left.min(buf.len()));
+        let len =
+            usize::try_from(head.size.saturating_sub(offset)).map_or(buf.len(), |left| left.min(buf.len()));
         let mut filled = 0;
         while let Some(rest) = buf.get_mut(filled..len).filter(|rest| !rest.is_empty()) {
             match source.read_at(index, offset + filled as u64, rest)? {

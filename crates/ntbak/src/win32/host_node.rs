@@ -79,9 +79,11 @@ impl HostNode {
         if self.kind != FileType::Directory {
             return Err(Error::new(Win32Error::DIRECTORY, "it is no directory").at_path(&spot.path));
         }
-        let dir = descent::open_directory(&spot.dir, &spot.name).map_err(|error| at(&spot, "opening", error))?;
+        let dir =
+            descent::open_directory(&spot.dir, &spot.name).map_err(|error| at(&spot, "opening", error))?;
         // Another directory may have the name by now.
-        let same = descent::identity(&dir).is_ok_and(|(device, inode)| Identity(device, inode) == self.identity);
+        let same =
+            descent::identity(&dir).is_ok_and(|(device, inode)| Identity(device, inode) == self.identity);
         if !same {
             let why = "the directory was moved away meanwhile, and another one has its name";
             return Err(Error::new(Win32Error::PATH_NOT_FOUND, why).at_path(&spot.path));
@@ -108,14 +110,14 @@ impl HostNode {
     }
 
     fn new_spot(&self, name: &[u8]) -> Result<Spot> {
-        self.spot_of(name)?.ok_or_else(|| {
-            Error::new(Win32Error::INVALID_NAME, "no file can have this name here")
-        })
+        self.spot_of(name)?
+            .ok_or_else(|| Error::new(Win32Error::INVALID_NAME, "no file can have this name here"))
     }
 
     fn same_drive<'a>(&self, other: &'a dyn Node) -> Result<&'a Self> {
         let other = other.as_any().downcast_ref::<Self>();
-        let same = |other: &&Self| !self.tree.drive && !other.tree.drive || Arc::ptr_eq(&self.tree, &other.tree);
+        let same =
+            |other: &&Self| !self.tree.drive && !other.tree.drive || Arc::ptr_eq(&self.tree, &other.tree);
         other
             .filter(same)
             .ok_or_else(|| Error::new(Win32Error::NOT_SAME_DEVICE, "the two are on different volumes"))
@@ -181,7 +183,8 @@ impl Node for HostNode {
         match Self::open(spot, self.tree.clone()) {
             Ok(node) => Ok(Some(Arc::new(node))),
             Err(error)
-                if [Win32Error::FILE_NOT_FOUND, Win32Error::FILENAME_EXCED_RANGE].contains(&error.win32()) =>
+                if [Win32Error::FILE_NOT_FOUND, Win32Error::FILENAME_EXCED_RANGE]
+                    .contains(&error.win32()) =>
             {
                 Ok(None)
             }
@@ -194,7 +197,8 @@ impl Node for HostNode {
         let entries = names::list(&dir)?.into_iter().map(|(name, number)| {
             // A name that the directory cannot hold is in the side file.
             let escaped = name.as_bytes().windows(7).any(|mark| mark == b"~ntbak-");
-            let name = if escaped { self.true_name(&name).unwrap_or(name.into_vec()) } else { name.into_vec() };
+            let name =
+                if escaped { self.true_name(&name).unwrap_or(name.into_vec()) } else { name.into_vec() };
             Entry { name, number: Some(number) }
         });
         Ok(entries.collect())
@@ -251,7 +255,8 @@ impl Node for HostNode {
             let made = self.child(name)?;
             return made.ok_or_else(|| Error::new(Win32Error::FILE_NOT_FOUND, "the new file is not there"));
         }
-        names::create(&spot.dir, &spot.name, directory).map_err(|error| at(&spot, "making the file", error))?;
+        names::create(&spot.dir, &spot.name, directory)
+            .map_err(|error| at(&spot, "making the file", error))?;
         Ok(Arc::new(Self::open(spot, self.tree.clone())?))
     }
 

@@ -37,7 +37,8 @@ impl DirectoryVolume {
     /// It is not there, or is no directory (267).
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let real = path.canonicalize().map_err(|error| Error::io("opening the directory", error).at_path(path))?;
+        let real =
+            path.canonicalize().map_err(|error| Error::io("opening the directory", error).at_path(path))?;
         if !real.is_dir() {
             return Err(Error::new(Win32Error::DIRECTORY, "a drive needs a directory").at_path(path));
         }
@@ -97,7 +98,11 @@ fn split_stream(path: &[u8]) -> Result<(&Path, Option<StreamName>)> {
     // `file:stream:$DATA` and `file::$DATA` are also ways to write it.
     let typed = path.len().checked_sub(6).and_then(|at| path.split_at_checked(at));
     let bare = match typed {
-        Some((bare, kind)) if kind.eq_ignore_ascii_case(b":$DATA") && fs::symlink_metadata(whole).is_err() => bare,
+        Some((bare, kind))
+            if kind.eq_ignore_ascii_case(b":$DATA") && fs::symlink_metadata(whole).is_err() =>
+        {
+            bare
+        }
         _ => path,
     };
     let Some(at) = bare.iter().rposition(|byte| *byte == b':') else {

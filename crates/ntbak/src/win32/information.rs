@@ -157,10 +157,7 @@ pub fn set_file_time(
 /// (\[MS-FSA\] 2.1.5.15.2); the place refuses.
 pub fn set_basic_info(file: &Handle, basic: &BasicInfo) -> Result<()> {
     let inner = file.inner();
-    inner.need(
-        Access::FILE_WRITE_ATTRIBUTES,
-        "set attributes and times (FILE_WRITE_ATTRIBUTES)",
-    )?;
+    inner.need(Access::FILE_WRITE_ATTRIBUTES, "set attributes and times (FILE_WRITE_ATTRIBUTES)")?;
     set_basic(&*inner.node, basic).map_err(|error| inner.at(error))
 }
 
@@ -278,7 +275,8 @@ impl System {
                 return Err(inner.at(Error::new(Win32Error::DIR_NOT_EMPTY, why)));
             }
         }
-        let deletion = Deletion { place: inner.place.clone(), node: inner.node.clone(), stream: stream.clone() };
+        let deletion =
+            Deletion { place: inner.place.clone(), node: inner.node.clone(), stream: stream.clone() };
         self.shares().set_pending(inner.identity, stream.as_ref(), Some(deletion));
         Ok(())
     }

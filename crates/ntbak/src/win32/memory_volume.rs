@@ -186,9 +186,9 @@ impl MemoryNode {
     /// Another node of the same volume.
     fn same_volume<'a>(&self, other: &'a dyn Node) -> Result<&'a Self> {
         let other = other.as_any().downcast_ref::<Self>();
-        other.filter(|other| Arc::ptr_eq(&other.volume.0, &self.volume.0)).ok_or_else(|| {
-            Error::new(Win32Error::NOT_SAME_DEVICE, "the two are on different volumes")
-        })
+        other
+            .filter(|other| Arc::ptr_eq(&other.volume.0, &self.volume.0))
+            .ok_or_else(|| Error::new(Win32Error::NOT_SAME_DEVICE, "the two are on different volumes"))
     }
 
     fn in_use(&self) -> impl Fn(&ObjectId) -> bool + Send + use<> {
@@ -317,9 +317,10 @@ impl Node for MemoryNode {
         }
         match tree.child(to.number, new) {
             Some(there) if there != node.number => {
-                let is_file = tree.files.get(&there).is_some_and(|item| {
-                    !item.file.read().info.attributes.is_directory()
-                });
+                let is_file = tree
+                    .files
+                    .get(&there)
+                    .is_some_and(|item| !item.file.read().info.attributes.is_directory());
                 if !replace {
                     return Err(Error::new(Win32Error::ALREADY_EXISTS, "the name is there already"));
                 }

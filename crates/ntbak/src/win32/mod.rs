@@ -58,6 +58,7 @@ mod host_node;
 mod host_volume;
 mod information;
 mod ini;
+mod links;
 mod memory_volume;
 mod open_files;
 mod path;
@@ -90,8 +91,8 @@ pub use file_encryption::{
     set_user_file_encryption_key,
 };
 pub use file_io::{
-    MoveMethod, close_handle, get_file_size_ex, read_file, read_file_at, set_end_of_file, set_file_pointer_ex,
-    write_file, write_file_at,
+    MoveMethod, close_handle, get_file_size_ex, read_file, read_file_at, set_end_of_file,
+    set_file_pointer_ex, write_file, write_file_at,
 };
 pub use find::{FindData, FindFile, find_close, find_first_file, find_next_file};
 pub use find_names::{FindFileName, find_first_file_name, find_next_file_name};

@@ -168,7 +168,12 @@ impl OpenFiles {
     }
 
     /// Says that the file, or the stream, goes when its last handle closes; or that it stays after all.
-    pub(super) fn set_pending(&self, identity: Identity, stream: Option<&StreamName>, deletion: Option<Deletion>) {
+    pub(super) fn set_pending(
+        &self,
+        identity: Identity,
+        stream: Option<&StreamName>,
+        deletion: Option<Deletion>,
+    ) {
         let key = StreamKey::of(stream);
         let mut files = self.files();
         let Some(file) = files.get_mut(&identity) else { return };

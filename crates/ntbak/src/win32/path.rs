@@ -107,7 +107,9 @@ fn is_separator(byte: u8, verbatim: bool) -> bool {
 /// The drive letter at the beginning, and what follows its colon.
 fn drive(path: &[u8]) -> Option<(u8, &[u8])> {
     match path {
-        [letter, b':', rest @ ..] if letter.is_ascii_alphabetic() => Some((letter.to_ascii_uppercase(), rest)),
+        [letter, b':', rest @ ..] if letter.is_ascii_alphabetic() => {
+            Some((letter.to_ascii_uppercase(), rest))
+        }
         _ => None,
     }
 }

@@ -169,7 +169,11 @@ mod tests {
             ("", "", true),
             ("", "A", false),
         ] {
-            assert_eq!(Pattern::new(&Name::from(pattern)).matches(&Name::from(name)), expected, "{pattern} {name}");
+            assert_eq!(
+                Pattern::new(&Name::from(pattern)).matches(&Name::from(name)),
+                expected,
+                "{pattern} {name}"
+            );
         }
     }
 

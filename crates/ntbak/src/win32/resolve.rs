@@ -83,9 +83,7 @@ impl Drives {
                     let name = Name::from_wtf8(name).filter(|name| !name.is_empty()).ok_or_else(no_name)?;
                     return Ok((directory, None, name));
                 }
-                Base::Volume(volume) => {
-                    (volume.clone(), path::volume_path(path, false, Last::Pattern)?)
-                }
+                Base::Volume(volume) => (volume.clone(), path::volume_path(path, false, Last::Pattern)?),
                 Base::None => {
                     return Err(Error::new(Win32Error::PATH_NOT_FOUND, "the path has no drive letter"));
                 }
@@ -180,7 +178,8 @@ impl<'a> Walk<'a> {
                 return Ok(());
             }
             _ => {
-                let why = format!("it is a reparse point ({}), and nobody here knows what it means", buffer.tag());
+                let why =
+                    format!("it is a reparse point ({}), and nobody here knows what it means", buffer.tag());
                 let error = Error::new(Win32Error::CANT_ACCESS_FILE, why);
                 return Err(error.hint("FILE_FLAG_OPEN_REPARSE_POINT opens the file itself"));
             }
@@ -211,7 +210,12 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn end(mut self, missing: Option<Vec<u8>>, stream: Option<StreamName>, directory: bool) -> Result<Resolved> {
+    fn end(
+        mut self,
+        missing: Option<Vec<u8>>,
+        stream: Option<StreamName>,
+        directory: bool,
+    ) -> Result<Resolved> {
         let root = Some(self.root.clone());
         if let Some(name) = missing {
             let mut way: Vec<_> = self.way.iter().map(|(name, _)| name.clone()).collect();

@@ -312,4 +312,3 @@ pub trait Content: Send + Sync {
 pub(super) fn read_only() -> Error {
     Error::new(Win32Error::WRITE_PROTECT, "the volume is only read")
 }
-

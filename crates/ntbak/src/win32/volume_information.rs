@@ -95,7 +95,10 @@ impl System {
         if self.privileges().contains(privilege) {
             return Ok(());
         }
-        Err(Error::new(Win32Error::NOT_ALL_ASSIGNED, "the caller does not hold the privilege (here: is not root)"))
+        Err(Error::new(
+            Win32Error::NOT_ALL_ASSIGNED,
+            "the caller does not hold the privilege (here: is not root)",
+        ))
     }
 }
 

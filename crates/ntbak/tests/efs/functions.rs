@@ -10,10 +10,10 @@ use ntbak::memory::MemoryFile;
 use ntbak::source::{MemorySource, RawSource};
 use ntbak::win32::{
     Access, Content, Context, Create, DirectoryVolume, Disposition, Drives, EncryptionKeys, EncryptionStatus,
-    Entry, FileFlags, Identity, MemoryVolume, Node, Share, System, Volume, VolumeFacts, add_users_to_encrypted_file, backup_read,
-    backup_write, decrypt_file, duplicate_encryption_info_file, encrypt_file, encryption_disable,
-    file_encryption_status, query_recovery_agents_on_encrypted_file, query_users_on_encrypted_file,
-    remove_users_from_encrypted_file, set_user_file_encryption_key,
+    Entry, FileFlags, Identity, MemoryVolume, Node, Share, System, Volume, VolumeFacts,
+    add_users_to_encrypted_file, backup_read, backup_write, decrypt_file, duplicate_encryption_info_file,
+    encrypt_file, encryption_disable, file_encryption_status, query_recovery_agents_on_encrypted_file,
+    query_users_on_encrypted_file, remove_users_from_encrypted_file, set_user_file_encryption_key,
 };
 use ntbak::{Capabilities, Error, FileReport, FileSink, FileSource, Result};
 use ntbak_efs::{Certificate, KeyRing};
@@ -54,12 +54,7 @@ fn places() -> [Place; 2] {
             memory: Some(memory),
             dir: None,
         },
-        Place {
-            system: system(machine()),
-            volume: machine(),
-            memory: None,
-            dir: Some(tempdir().unwrap()),
-        },
+        Place { system: system(machine()), volume: machine(), memory: None, dir: Some(tempdir().unwrap()) },
     ]
 }
 
@@ -266,8 +261,7 @@ fn encrypt_and_decrypt_are_there_and_back() {
 #[test]
 fn what_cannot_be_encrypted() {
     for place in places() {
-        let (system, bare) =
-            (&place.system, System::new(Faulty { volume: machine(), fails: None }));
+        let (system, bare) = (&place.system, System::new(Faulty { volume: machine(), fails: None }));
         let status = |path: &str| file_encryption_status(system, path).unwrap();
         let path = place.put("system", with_attributes(plain_file(9), FileAttributes::SYSTEM));
         assert_eq!(

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ntbak::win32::{
-    Create, DirectoryVolume, Disposition, Drives, FileFlags, MoveFlags, System, backup_read, read_file, write_file,
-};
 use ntbak::win32::{Access, Context};
+use ntbak::win32::{
+    Create, DirectoryVolume, Disposition, Drives, FileFlags, MoveFlags, System, backup_read, read_file,
+    write_file,
+};
 use tempfile::TempDir;
 
 const SECRET: &[u8] = b"the secret beside the drive";
@@ -31,7 +32,8 @@ impl Fortress {
         fs::write(dir.path().join("outside/secret"), SECRET).unwrap();
         fs::write(dir.path().join("secret"), SECRET).unwrap();
         fs::write(dir.path().join("drive/inside"), b"inside").unwrap();
-        let drives = Drives::new().with('C', DirectoryVolume::open(dir.path().join("drive")).unwrap()).unwrap();
+        let drives =
+            Drives::new().with('C', DirectoryVolume::open(dir.path().join("drive")).unwrap()).unwrap();
         Self { dir, system: System::new(drives) }
     }
 
@@ -72,7 +74,9 @@ impl Fortress {
         let _ = self.system.move_file_ex(r"C:\inside", path, MoveFlags::REPLACE_EXISTING);
         let _ = self.system.move_file_ex(path, r"C:\moved", MoveFlags::COPY_ALLOWED);
         for stolen in [r"C:\stolen", r"C:\moved", path] {
-            if let Ok(file) = self.system.create_file(stolen, Create { access: Access::GENERIC_READ, ..Create::default() }) {
+            if let Ok(file) =
+                self.system.create_file(stolen, Create { access: Access::GENERIC_READ, ..Create::default() })
+            {
                 let mut buffer = [0; 4096];
                 if let Ok(got) = read_file(&file, &mut buffer) {
                     assert!(!shows_secret(&buffer[..got]), "{path}: {stolen}");
@@ -180,7 +184,14 @@ fn links_that_lead_out() {
         ("relative link to a directory", |at| link(at, "../outside", "l"), r"C:\l\secret"),
         ("link in the middle", |at| link(at, "../../outside", "d/l"), r"C:\d\l\secret"),
         ("link and back", |at| link(at, "../outside", "l"), r"C:\l\..\secret"),
-        ("link to a link", |at| { link(at, "../outside/secret", "l"); link(at, "l", "m") }, r"C:\m"),
+        (
+            "link to a link",
+            |at| {
+                link(at, "../outside/secret", "l");
+                link(at, "l", "m")
+            },
+            r"C:\m",
+        ),
         ("link to the parent", |at| link(at, "..", "l"), r"C:\l\secret"),
         ("link to itself and up", |at| link(at, "d/../../secret", "l"), r"C:\l"),
         ("link to /proc", |at| link(at, "/proc/self/cwd", "l"), r"C:\l"),
@@ -192,7 +203,11 @@ fn links_that_lead_out() {
         ("link over case", |at| link(at, "../outside/secret", "Lnk"), r"C:\LNK"),
         ("link under a stream", |at| link(at, "../outside/secret", "l"), r"C:\l:s"),
         ("link as the target of a new file", |at| link(at, "../outside/new", "l"), r"C:\l"),
-        ("name with a slash in disguise", |at| fs::write(at.path("drive/..\\secret"), b"x").unwrap(), r"C:\..\secret"),
+        (
+            "name with a slash in disguise",
+            |at| fs::write(at.path("drive/..\\secret"), b"x").unwrap(),
+            r"C:\..\secret",
+        ),
         ("side directory as a link", |at| link(at, "../outside", ".ntbak-side"), r"C:\.ntbak-side\secret"),
         ("side directory of a directory as a link", |at| link(at, "../../outside", "d/.ntbak-side"), r"C:\d"),
     ];
@@ -245,7 +260,12 @@ fn reparse_points_that_lead_out() {
                 fortress.system.create_directory(path).unwrap();
             }
             let flags = FileFlags::BACKUP_SEMANTICS | FileFlags::OPEN_REPARSE_POINT;
-            let how = Create { access: Access::GENERIC_WRITE, flags, disposition: Disposition::OpenAlways, ..Create::default() };
+            let how = Create {
+                access: Access::GENERIC_WRITE,
+                flags,
+                disposition: Disposition::OpenAlways,
+                ..Create::default()
+            };
             let file = fortress.system.create_file(path, how).unwrap();
             ntbak::win32::set_reparse_point(&file, &buffer).unwrap();
             drop(file);
@@ -289,7 +309,11 @@ fn a_race_leads_nowhere() {
                 seen += 1;
             }
         }
-        let how = Create { access: Access::GENERIC_WRITE, disposition: Disposition::CreateAlways, ..Create::default() };
+        let how = Create {
+            access: Access::GENERIC_WRITE,
+            disposition: Disposition::CreateAlways,
+            ..Create::default()
+        };
         let _ = fortress.system.create_file(r"C:\way\new", how);
         let _ = fortress.system.create_directory(r"C:\way\directory");
         let _ = fortress.system.delete_file(r"C:\way\new");

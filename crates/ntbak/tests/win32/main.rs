@@ -15,7 +15,8 @@ use tables::{Kind, TABLES};
 fn tables_in_memory() {
     for (name, table) in TABLES {
         eprintln!("{name}");
-        let drives = Drives::new().with('C', MemoryVolume::new()).unwrap().with('E', MemoryVolume::new()).unwrap();
+        let drives =
+            Drives::new().with('C', MemoryVolume::new()).unwrap().with('E', MemoryVolume::new()).unwrap();
         table(&System::new(drives), Kind::Memory);
     }
 }

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ntbak::win32::{
-    Access, Create, Disposition, Drives, FileFlags, Handle, HandleId, HandleTable, MemoryVolume, MoveFlags, MoveMethod,
-    Share, System, get_file_size_ex, read_file, read_file_at, set_end_of_file, set_file_pointer_ex, write_file,
+    Access, Create, Disposition, Drives, FileFlags, Handle, HandleId, HandleTable, MemoryVolume, MoveFlags,
+    MoveMethod, Share, System, get_file_size_ex, read_file, read_file_at, set_end_of_file,
+    set_file_pointer_ex, write_file,
 };
 use ntbak_wire::FileAttributes;
 
@@ -149,7 +150,11 @@ impl<'a> Worker<'a> {
 
     #[track_caller]
     fn same<T: PartialEq + std::fmt::Debug>(&self, what: &str, got: T, expected: T) {
-        assert!(got == expected, "{}: {what}: got {got:?}, and the model says {expected:?}", self.where_am_i());
+        assert!(
+            got == expected,
+            "{}: {what}: got {got:?}, and the model says {expected:?}",
+            self.where_am_i()
+        );
     }
 
     fn path(&self, name: &str) -> String {
@@ -260,7 +265,11 @@ impl<'a> Worker<'a> {
             return 87;
         }
         let Some(there) = self.files.get(name) else {
-            return if matches!(disposition, Disposition::OpenExisting | Disposition::TruncateExisting) { 2 } else { 0 };
+            return if matches!(disposition, Disposition::OpenExisting | Disposition::TruncateExisting) {
+                2
+            } else {
+                0
+            };
         };
         let number = there.as_ref().map_or(0, |file| file.number);
         // A directory is not opened as one.
@@ -502,10 +511,15 @@ impl<'a> Worker<'a> {
         let found = self.system.list(format!(r"C:\t{}", self.me)).unwrap();
         let mut got: Vec<_> = found.iter().map(|data| (data.name.to_utf8().unwrap(), data.size)).collect();
         got.sort();
-        let size = |file: &Option<File>| file.as_ref().map_or(0, |file| self.contents[&(file.number, false)].len());
-        let expected: Vec<_> = self.files.iter().map(|(name, file)| (name.clone(), size(file) as u64)).collect();
+        let size =
+            |file: &Option<File>| file.as_ref().map_or(0, |file| self.contents[&(file.number, false)].len());
+        let expected: Vec<_> =
+            self.files.iter().map(|(name, file)| (name.clone(), size(file) as u64)).collect();
         self.same("list", got, expected);
-        let Some((name, Some(file))) = self.files.iter().nth(self.call as usize % self.files.len().max(1)) else { return };
+        let Some((name, Some(file))) = self.files.iter().nth(self.call as usize % self.files.len().max(1))
+        else {
+            return;
+        };
         let path = self.path(name);
         let how = Create { access: Access::GENERIC_READ, ..Create::default() };
         let handle = self.system.create_file(&path, how).unwrap();
@@ -524,8 +538,11 @@ impl<'a> Worker<'a> {
         let number = |result: Result<(), ntbak::Error>| result.err().map_or(0, |error| error.win32().0);
         let (got, legal): (u32, &[u32]) = match self.chance.below(6) {
             0..=2 => {
-                let disposition =
-                    self.chance.pick(&[Disposition::OpenAlways, Disposition::CreateNew, Disposition::CreateAlways]);
+                let disposition = self.chance.pick(&[
+                    Disposition::OpenAlways,
+                    Disposition::CreateNew,
+                    Disposition::CreateAlways,
+                ]);
                 let flags = self.chance.pick(&[FileFlags::empty(), FileFlags::DELETE_ON_CLOSE]);
                 let how = Create { access, share, disposition, flags, ..Create::default() };
                 let opened = self.system.create_file(&path, how);
@@ -536,7 +553,11 @@ impl<'a> Worker<'a> {
                     if share.is_empty() {
                         let again = Create { access: Access::GENERIC_READ, ..Create::default() };
                         let got = number(self.system.create_file(&path, again).map(drop));
-                        assert!([32, 5].contains(&got), "{}: shared with nobody, and got {got}", self.where_am_i());
+                        assert!(
+                            [32, 5].contains(&got),
+                            "{}: shared with nobody, and got {got}",
+                            self.where_am_i()
+                        );
                     }
                 }
                 (number(opened.map(drop)), &[0, 5, 32, 80])

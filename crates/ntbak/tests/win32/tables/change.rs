@@ -74,7 +74,11 @@ pub fn links(system: &System, kind: Kind) {
     ] {
         fails(system.create_hard_link(path, existing), expected, (path, existing));
     }
-    assert_eq!((get(system, r"C:\d\h"), get(system, r"C:\d\H:s")), (b"x".to_vec(), b"stream".to_vec()), "{kind:?}");
+    assert_eq!(
+        (get(system, r"C:\d\h"), get(system, r"C:\d\H:s")),
+        (b"x".to_vec(), b"stream".to_vec()),
+        "{kind:?}"
+    );
     put(system, r"C:\g", b"y");
     assert_eq!(get(system, r"C:\f"), b"y");
     let file = create(system, r"C:\f", READ, EXISTING).unwrap();
@@ -154,7 +158,11 @@ pub fn moves(system: &System, kind: Kind) {
             assert!(names(system, r"C:\").contains(&"F".to_owned()), "{kind:?}");
         }
     }
-    assert_eq!((get(system, r"C:\g"), get(system, r"C:\g:s")), (b"f".to_vec(), b"stream".to_vec()), "{kind:?}");
+    assert_eq!(
+        (get(system, r"C:\g"), get(system, r"C:\g:s")),
+        (b"f".to_vec(), b"stream".to_vec()),
+        "{kind:?}"
+    );
     assert_eq!(get(system, r"C:\x\d\e\in"), b"in");
     assert_eq!((names(system, r"C:\"), names(system, r"C:\x")), (strings(&["g", "x"]), strings(&["d", "r"])));
     // To another volume: copied, and removed.

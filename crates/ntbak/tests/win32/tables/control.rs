@@ -1,7 +1,7 @@
 use super::*;
 use ntbak::win32::{
-    delete_object_id, delete_reparse_point, get_object_id, get_reparse_point, query_allocated_ranges, read_file,
-    set_object_id, set_reparse_point, set_sparse, set_zero_data, write_file_at,
+    delete_object_id, delete_reparse_point, get_object_id, get_reparse_point, query_allocated_ranges,
+    read_file, set_object_id, set_reparse_point, set_sparse, set_zero_data, write_file_at,
 };
 use ntbak_wire::object_id::{Guid, ObjectId};
 use ntbak_wire::reparse::{ReparseTag, build};
@@ -34,13 +34,19 @@ pub fn reparse_points(system: &System, kind: Kind) {
     let file = with(system, r"C:\empty", WRITE, ITSELF).unwrap();
     assert_eq!(get_reparse_point(&file).unwrap(), other, "{kind:?}");
     assert!(system.get_file_attributes(r"C:\empty").unwrap().contains(FileAttributes::REPARSE_POINT));
-    for (buffer, expected) in
-        [(&other[..], 4392), (&tag(ReparseTag::MOUNT_POINT), 4394), (&tag(ReparseTag::SYMLINK), 0), (&tag(ReparseTag::SYMLINK), 4390)]
-    {
+    for (buffer, expected) in [
+        (&other[..], 4392),
+        (&tag(ReparseTag::MOUNT_POINT), 4394),
+        (&tag(ReparseTag::SYMLINK), 0),
+        (&tag(ReparseTag::SYMLINK), 4390),
+    ] {
         fails(delete_reparse_point(&file, buffer), expected, (buffer.len(), kind));
     }
     fails(get_reparse_point(&file), 4390, "deleted");
-    assert!(!system.get_file_attributes(r"C:\empty").unwrap().contains(FileAttributes::REPARSE_POINT), "{kind:?}");
+    assert!(
+        !system.get_file_attributes(r"C:\empty").unwrap().contains(FileAttributes::REPARSE_POINT),
+        "{kind:?}"
+    );
     drop(file);
     // One with a GUID; content is no hindrance.
     let file = with(system, r"C:\data", WRITE, ITSELF).unwrap();
@@ -60,7 +66,8 @@ pub fn object_ids(system: &System, kind: Kind) {
     let id = |n: u8| ObjectId::parse(&[n; 64]).unwrap();
     let plain = create(system, r"C:\f", WRITE, EXISTING).unwrap();
     fails(set_object_id(&plain, &id(1)), 5, "not opened for restore");
-    let (f, g) = (with(system, r"C:\f", WRITE, ITSELF).unwrap(), with(system, r"C:\g", WRITE, ITSELF).unwrap());
+    let (f, g) =
+        (with(system, r"C:\f", WRITE, ITSELF).unwrap(), with(system, r"C:\g", WRITE, ITSELF).unwrap());
     fails(get_object_id(&f), 2, "none");
     set_object_id(&f, &id(1)).unwrap();
     assert_eq!(get_object_id(&f).unwrap(), id(1), "{kind:?}");
@@ -100,12 +107,16 @@ pub fn sparse(system: &System, kind: Kind) {
 pub fn zeros_and_ranges(system: &System, kind: Kind) {
     let file = create(system, r"C:\f", BOTH, NEW).unwrap();
     write_file_at(&file, 0, &[7; 300_000]).unwrap();
-    for (offset, beyond, expected) in [(10, 5, 87), (0, 1 << 63, 87), (5, 5, 0), (400_000, 500_000, 0), (100, 200, 0)] {
+    for (offset, beyond, expected) in
+        [(10, 5, 87), (0, 1 << 63, 87), (5, 5, 0), (400_000, 500_000, 0), (100, 200, 0)]
+    {
         fails(set_zero_data(&file, offset, beyond), expected, (offset, beyond));
     }
     let mut buffer = vec![9; 300_001];
     assert_eq!(read_file(&file, &mut buffer).unwrap(), 300_000);
-    assert!(buffer[100..200] == [0; 100] && buffer[..100] == [7; 100] && buffer[200..300_000] == [7; 299_800]);
+    assert!(
+        buffer[100..200] == [0; 100] && buffer[..100] == [7; 100] && buffer[200..300_000] == [7; 299_800]
+    );
     // A stream that is not sparse is one range.
     for (offset, len, expected) in [
         (0, 300_000, Ok(vec![(0, 300_000)])),

@@ -49,7 +49,10 @@ pub fn files(system: &System, _: Kind) {
             assert_eq!(got, Err(2), "{pattern}");
         } else if pattern.starts_with("????") {
             let got = got.unwrap();
-            assert!(got.contains(&"none".to_owned()) && !got.contains(&"Große Datei.txt".to_owned()), "{got:?}");
+            assert!(
+                got.contains(&"none".to_owned()) && !got.contains(&"Große Datei.txt".to_owned()),
+                "{got:?}"
+            );
         } else {
             assert_eq!(got.unwrap().join(" "), expected, "{pattern}");
         }

@@ -1,7 +1,8 @@
 use super::*;
 use ntbak::win32::{
-    BasicInfo, VolumeFlags, get_attribute_tag_info, get_basic_info, get_file_information_by_handle, get_file_time,
-    get_id_info, get_standard_info, get_volume_information_by_handle, set_basic_info, set_file_time,
+    BasicInfo, VolumeFlags, get_attribute_tag_info, get_basic_info, get_file_information_by_handle,
+    get_file_time, get_id_info, get_standard_info, get_volume_information_by_handle, set_basic_info,
+    set_file_time,
 };
 use ntbak_wire::FileTime;
 
@@ -42,7 +43,11 @@ pub fn classes(system: &System, kind: Kind) {
     system.create_hard_link(r"C:\g", r"C:\f").unwrap();
     let file = create(system, r"C:\f", READ, EXISTING).unwrap();
     let standard = get_standard_info(system, &file).unwrap();
-    assert_eq!((standard.end_of_file, standard.allocation_size, standard.number_of_links), (5000, 8192, 2), "{kind:?}");
+    assert_eq!(
+        (standard.end_of_file, standard.allocation_size, standard.number_of_links),
+        (5000, 8192, 2),
+        "{kind:?}"
+    );
     assert!(!standard.delete_pending && !standard.directory);
     let by_handle = get_file_information_by_handle(&file).unwrap();
     assert_eq!((by_handle.file_size, by_handle.number_of_links), (5000, 2));
@@ -72,7 +77,8 @@ pub fn times(system: &System, kind: Kind) {
     set_file_time(&file, None, None, Some(time(9))).unwrap();
     assert_eq!(get_file_time(&file).unwrap(), (time(1), time(2), time(9)));
     // 0 and −1 leave a time as it is.
-    let basic = BasicInfo { created: FileTime(0), accessed: FileTime(-1), written: time(5), ..BasicInfo::default() };
+    let basic =
+        BasicInfo { created: FileTime(0), accessed: FileTime(-1), written: time(5), ..BasicInfo::default() };
     set_basic_info(&file, &basic).unwrap();
     assert_eq!(get_file_time(&file).unwrap(), (time(1), time(2), time(5)));
     fails(set_basic_info(&file, &BasicInfo { written: FileTime(-3), ..basic }), 87, "before 1601");

@@ -55,7 +55,9 @@ pub fn positions(system: &System, _: Kind) {
         assert_eq!(got, expected, "{distance} {method:?}");
     }
     assert_eq!(read_file(&file, &mut [0; 4]).unwrap(), 0);
-    for (value, expected) in [(0, Some(begin)), (1, Some(current)), (2, Some(end)), (3, None), (u32::MAX, None)] {
+    for (value, expected) in
+        [(0, Some(begin)), (1, Some(current)), (2, Some(end)), (3, None), (u32::MAX, None)]
+    {
         assert_eq!(MoveMethod::try_from(value).ok(), expected);
     }
     let clone = file.clone();

@@ -9,7 +9,8 @@ pub fn dispositions(system: &System, _: Kind) {
         (Disposition::OpenAlways, 0, 0, "old", true),
         (Disposition::TruncateExisting, 2, 0, "", true),
     ] {
-        let (there, gone) = (format!(r"C:\there{}", disposition as u32), format!(r"C:\gone{}", disposition as u32));
+        let (there, gone) =
+            (format!(r"C:\there{}", disposition as u32), format!(r"C:\gone{}", disposition as u32));
         put(system, &there, b"old");
         let made = create(system, &gone, BOTH, disposition);
         if let Ok(made) = &made {
@@ -80,7 +81,8 @@ pub fn streams(system: &System, _: Kind) {
 pub fn attributes(system: &System, kind: Kind) {
     let (hidden, system_file, readonly) =
         (FileAttributes::HIDDEN, FileAttributes::SYSTEM, FileAttributes::READONLY);
-    let how = |attributes, disposition| Create { access: WRITE, attributes, disposition, ..Create::default() };
+    let how =
+        |attributes, disposition| Create { access: WRITE, attributes, disposition, ..Create::default() };
     let always = Disposition::CreateAlways;
     for (name, has, gives, expected) in [
         ("a", hidden, FileAttributes::empty(), 5),

@@ -18,7 +18,11 @@ pub fn modes(system: &System, _: Kind) {
         (read, Share::WRITE, write, Share::READ, 0),
     ] {
         let held = shared(system, r"C:\f", first, first_share).unwrap();
-        fails(shared(system, r"C:\F", second, second_share), expected, (first, first_share, second, second_share));
+        fails(
+            shared(system, r"C:\F", second, second_share),
+            expected,
+            (first, first_share, second, second_share),
+        );
         drop(held);
         fails(shared(system, r"C:\f", second, second_share), 0, "closed");
     }
@@ -36,7 +40,11 @@ pub fn streams_and_names(system: &System, _: Kind) {
     let held = shared(system, r"C:\f:s", READ, none).unwrap();
     fails(shared(system, r"C:\g:S", READ, Share::all()), 32, "the same stream by another name");
     fails(shared(system, r"C:\f", READ, none), 0, "the unnamed stream");
-    fails(shared(system, r"C:\f", Access::DELETE, Share::all()), 32, "who deletes the file deletes the stream");
+    fails(
+        shared(system, r"C:\f", Access::DELETE, Share::all()),
+        32,
+        "who deletes the file deletes the stream",
+    );
     fails(system.delete_file(r"C:\f"), 32, "DeleteFile");
     fails(system.move_file_ex(r"C:\f", r"C:\h", Default::default()), 32, "MoveFileEx");
     drop(held);
