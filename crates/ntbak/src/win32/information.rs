@@ -192,7 +192,7 @@ fn set_basic(node: &dyn Node, basic: &BasicInfo) -> Result<()> {
             if basic.attributes.contains(FileAttributes::TEMPORARY) && now.is_directory() {
                 return Err(wrong("a directory is not temporary"));
             }
-            Some(now - SETTABLE - FileAttributes::NORMAL | basic.attributes & SETTABLE)
+            Some((now - SETTABLE - FileAttributes::NORMAL) | (basic.attributes & SETTABLE))
         }
     };
     node.set_basic(attributes, &times)
