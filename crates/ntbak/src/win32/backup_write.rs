@@ -7,10 +7,12 @@ use ntbak_wire::record::SmallKind;
 use crate::error::{Error, Result};
 use crate::report::{FileReport, Loss, Note, Report};
 use crate::restore::Unheld;
-use crate::restore_stream::{BackupWriter, SetSecurity, WriteRights};
+use crate::restore_stream::{BackupWriter, LinkResolver, SetSecurity, WriteRights};
+use crate::sink::FileSink;
 use crate::win32::backup_read::checked;
 use crate::win32::context::{Side, wrong};
 use crate::win32::handle::Inner;
+use crate::win32::links::Linking;
 use crate::win32::{Access, Context, Handle};
 
 /// Writes the next bytes of a backup stream to a file, in place; `written` says how many were taken: all of them when
@@ -93,7 +95,14 @@ fn begin(inner: &Inner) -> Result<Side> {
         None
     };
     let links = inner.links.as_ref().map(|make| make(&inner.path));
-    let writer = BackupWriter::new(inner.node.sink()?, Unheld::Refuse, inner.policy);
+    let (links, sink): (_, Box<dyn FileSink>) = match (links, &inner.link_root) {
+        (None, Some(root)) => {
+            let sink = Linking::new(inner, root.drives.clone())?;
+            (Some(Box::new(root.clone()) as Box<dyn LinkResolver>), Box::new(sink))
+        }
+        (links, _) => (links, inner.node.sink()?),
+    };
+    let writer = BackupWriter::new(sink, Unheld::Refuse, inner.policy);
     Ok(Side::Write(Box::new(writer.with_links(links).with_security_before(before))))
 }
 

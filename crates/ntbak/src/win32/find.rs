@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::win32::facts::NodeFacts;
 use crate::win32::information::basic;
 use crate::win32::pattern::Pattern;
-use crate::win32::resolve::{Follow, find};
+use crate::win32::resolve::{Follow, Found, find};
 use crate::win32::{Entry, Node, System, Volume, fold};
 
 /// WIN32_FIND_DATA.
@@ -113,7 +113,7 @@ impl FindFile {
             let name = fold::shown(&entry.name);
             let by_name = self.matches(&name);
             let Some(node) = self.directory.child(&entry.name)? else { continue };
-            if !by_name && !(self.pattern.is_wild() && self.matches_short(&*node)) && self.pattern.is_wild() {
+            if self.pattern.is_wild() && !by_name && !self.matches_short(&*node) {
                 continue;
             }
             let facts = match NodeFacts::of(&*node) {
@@ -136,7 +136,7 @@ impl FindFile {
     }
 
     /// The one file of a name without signs.
-    fn find_one(&self, name: &Name) -> Result<Option<(Vec<u8>, Arc<dyn Node>)>> {
+    fn find_one(&self, name: &Name) -> Result<Option<Found>> {
         match &self.volume {
             Some(volume) => find(&*self.directory, name, &**volume),
             // Paths of Linux: case counts.

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::restore_stream::{LinkResolver, WritePolicy};
 use crate::win32::file_encryption::SharedKeys;
+use crate::win32::links::LinkRoot;
 use crate::win32::open_files::{Place, Shared, lock};
 use crate::win32::{Access, Content, FileFlags, Identity, Node};
 
@@ -34,6 +35,7 @@ pub(super) struct Inner {
     pub(super) existed: bool,
     pub(super) policy: WritePolicy,
     pub(super) links: Option<MakeResolver>,
+    pub(super) link_root: Option<LinkRoot>,
     pub(super) report: Option<Arc<dyn Report + Send>>,
     pub(super) keys: Arc<SharedKeys>,
     /// Of `ReadFile` and `WriteFile`.

@@ -1,5 +1,5 @@
 /*!
-Windows' own functions around backup, over handles: [`System::create_file`], [`backup_read`], [`backup_write`],
+Windows' own functions that a backup program calls: files, finding, changing, and [`backup_read`], [`backup_write`],
 [`backup_seek`].
 
 The functions take what Windows' functions take and fail with Windows' error numbers ([`Error::win32`](crate::Error::win32)).
@@ -7,11 +7,18 @@ They hold positions and rights; what a backup stream is, the engine knows.
 
 | Windows | here |
 | --- | --- |
-| `HANDLE` | [`Handle`], closed when its last clone is dropped |
+| `HANDLE` | [`Handle`], closed when its last clone is dropped; [`HandleTable`] for programs that want numbers |
+| `C:`, `\\?\C:\…` | [`Drives`]: letters and their [`Volume`]s |
 | `LPVOID *lpContext` | [`Context`]; `Context::default()` is the NULL of a first call |
 | `TRUE` / `FALSE` and `GetLastError` | `Ok(())` / `Err` with [`Error::win32`](crate::Error::win32) |
+| functions of paths | methods of [`System`] |
+| functions of handles | functions |
+| `DeviceIoControl` | a function for each control code |
 
-Where Windows' behaviour is not documented, ntbak's choice is written at the function.
+A path is WTF-8: UTF-8, in which an unpaired surrogate is written as its three bytes.
+
+Where Windows' behaviour is not documented, ntbak's choice is written at the function, and in `docs/windows-functions.md`,
+which has the source of every number.
 
 # Example
 
@@ -58,6 +65,7 @@ mod host_node;
 mod host_volume;
 mod information;
 mod ini;
+mod links;
 mod memory_volume;
 mod open_files;
 mod path;

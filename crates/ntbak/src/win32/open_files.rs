@@ -221,13 +221,14 @@ impl Drop for Shared {
             true => entries.is_empty(),
             false => entries.iter().all(|entry| entry.stream != *key),
         };
-        let (due, left) = std::mem::take(&mut file.pending).into_iter().partition(|(key, _)| is_due(key));
+        let pending = std::mem::take(&mut file.pending);
+        let (due, left): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(key, _)| is_due(key));
         file.pending = left;
         if file.entries.is_empty() {
             files.remove(&self.identity);
         }
         // Still under the lock: nobody can open what is about to go.
-        for (_, deletion) in Vec::<(StreamKey, Deletion)>::from(due) {
+        for (_, deletion) in due {
             self.table.changed();
             // There is nobody to tell, as on Windows.
             let _ = deletion.run();

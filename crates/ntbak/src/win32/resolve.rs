@@ -43,6 +43,12 @@ pub(super) struct Resolved {
     pub(super) root: Option<Arc<dyn Node>>,
 }
 
+/// A file, and the name that it has in its directory.
+pub(super) type Found = (Vec<u8>, Arc<dyn Node>);
+
+/// The directory that a pattern is about, its volume unless it is the whole machine, and the pattern.
+pub(super) type PatternIn = (Resolved, Option<Arc<dyn Volume>>, Name);
+
 /// Whether a link at the end of a path is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Follow {
@@ -70,7 +76,7 @@ impl Drives {
     }
 
     /// The directory of a path whose last name may be a pattern, and that name.
-    pub(super) fn resolve_pattern(&self, path: &[u8]) -> Result<(Resolved, Option<Arc<dyn Volume>>, Name)> {
+    pub(super) fn resolve_pattern(&self, path: &[u8]) -> Result<PatternIn> {
         let no_name = || Error::new(Win32Error::FILE_NOT_FOUND, "the path ends without a name to look for");
         let (volume, mut path) = match path::parse(path, Last::Pattern, |letter| self.has(letter))? {
             Parsed::Drive(letter, path) => (self.get(letter)?, path),
@@ -234,11 +240,7 @@ impl<'a> Walk<'a> {
 }
 
 /// A child by its name: exactly, without regard to case, by its 8.3 name.
-pub(super) fn find(
-    directory: &dyn Node,
-    name: &Name,
-    volume: &dyn Volume,
-) -> Result<Option<(Vec<u8>, Arc<dyn Node>)>> {
+pub(super) fn find(directory: &dyn Node, name: &Name, volume: &dyn Volume) -> Result<Option<Found>> {
     let exact = name.to_wtf8();
     if let Some(node) = directory.child(&exact)? {
         return Ok(Some((exact, node)));

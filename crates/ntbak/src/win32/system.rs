@@ -13,18 +13,20 @@ use crate::sink::FileSink;
 use crate::win32::file_encryption::{EncryptionKeys, SharedKeys};
 use crate::win32::handle::{Inner, MakeResolver};
 use crate::win32::host_content::Rewritten;
+use crate::win32::links::LinkRoot;
 use crate::win32::open_files::{OpenFiles, Place, Shared, lock};
 use crate::win32::resolve::{Follow, Resolved};
 use crate::win32::{Access, Drives, FileFlags, Handle, Identity, Node, Privileges};
 
 /// The drives, what is open on them, and the caller.
 pub struct System {
-    drives: Drives,
+    drives: Arc<Drives>,
     shares: OpenFiles,
     changing: Mutex<()>,
     privileges: Privileges,
     policy: WritePolicy,
     links: Option<MakeResolver>,
+    link_root: Option<Vec<u8>>,
     report: Option<Arc<dyn Report + Send>>,
     keys: Arc<SharedKeys>,
 }
@@ -34,12 +36,13 @@ impl System {
     #[must_use]
     pub fn new(drives: impl Into<Drives>) -> Self {
         Self {
-            drives: drives.into(),
+            drives: Arc::new(drives.into()),
             shares: OpenFiles::default(),
             changing: Mutex::default(),
             privileges: Privileges::all(),
             policy: WritePolicy::default(),
             links: None,
+            link_root: None,
             report: None,
             keys: Arc::default(),
         }
@@ -66,6 +69,14 @@ impl System {
         F: Fn(&str) -> Box<dyn LinkResolver> + Send + Sync + 'static,
     {
         self.links = Some(Arc::new(resolver));
+        self
+    }
+
+    /// The same with LINK streams whose paths are below a directory of the drives: the file that is written becomes one more
+    /// name of the file there. A resolver comes before it.
+    #[must_use]
+    pub fn with_link_root(mut self, directory: impl AsRef<[u8]>) -> Self {
+        self.link_root = Some(directory.as_ref().to_vec());
         self
     }
 
@@ -178,6 +189,7 @@ impl System {
             existed,
             policy: self.policy,
             links: self.links.clone(),
+            link_root: self.link_root.clone().map(|path| LinkRoot { drives: self.drives.clone(), path }),
             report: self.report.clone(),
             keys: self.keys.clone(),
             position: Mutex::default(),

@@ -102,7 +102,7 @@ pub fn streams(system: &System, kind: Kind) {
     system.create_directory(r"C:\d").unwrap();
     let (mut search, first) = find_first_stream(system, r"C:\F").unwrap();
     assert_eq!((first.name.clone(), first.size), (Name::from("::$DATA"), 4));
-    let mut rest = vec![find_next_stream(&mut search).unwrap(), find_next_stream(&mut search).unwrap()];
+    let mut rest = [find_next_stream(&mut search).unwrap(), find_next_stream(&mut search).unwrap()];
     rest.sort_by_key(|data| data.size);
     let seen: Vec<_> = rest.iter().map(|data| (data.name.to_string(), data.size)).collect();
     assert_eq!(seen, [(":A:$DATA".to_owned(), 0), (":b:$DATA".to_owned(), 2)], "{kind:?}");
