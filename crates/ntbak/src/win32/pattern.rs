@@ -11,7 +11,7 @@ Patterns of `FindFirstFile`.
 | `*.` | `<` | names without a dot |
 
 A pattern is compared with the long name and with the 8.3 name, without regard to case. Sources: \[MS-FSA\] 2.1.4.4 for the
-meaning of the signs, Microsoft's page on FindFirstFile for `*.*`, observed on Windows 10 for the rest.
+meaning of the signs, Microsoft's page on FindFirstFile for `*.*`, what is generally known for the rest; not tried on Windows.
 */
 
 use ntbak_wire::Name;
