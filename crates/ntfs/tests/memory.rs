@@ -65,7 +65,7 @@ impl MadeUp {
     }
 
     fn record(&self, number: u64) -> Vec<u8> {
-        let is_directory = number == 5 || number >= FIRST && number % IN_DIRECTORY == 0;
+        let is_directory = number == 5 || number >= FIRST && number.is_multiple_of(IN_DIRECTORY);
         let parent = match number / IN_DIRECTORY * IN_DIRECTORY {
             directory if is_directory || directory < FIRST => 5,
             directory => directory,
