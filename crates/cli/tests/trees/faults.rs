@@ -85,18 +85,27 @@ fn a_file_that_vanishes_or_changes_is_told_and_the_others_go_on() {
     let (from, archive) = (dir.path().join("from"), dir.path().join("a.tar"));
     fs::create_dir(&from).unwrap();
     for name in ["a", "gone", "short", "long", "z"] {
-        fs::write(from.join(name), [7; 3 << 20]).unwrap();
+        fs::write(from.join(name), vec![7; 3 << 20]).unwrap();
     }
     // Slow enough for that: the list stands when the first file is read, a piece at a time.
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=pread64:delay_exit=300000"]);
     command.arg(env!("CARGO_BIN_EXE_ntbak")).args(["backup"]).arg(&from).arg("-o").arg(&archive);
     let child = command.args(["-j", "1"]).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(500));
+    let is_reading = || {
+        let entries = fs::read_dir(dir.path()).unwrap().flatten();
+        let mut sizes = entries.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file);
+        sizes.any(|file| file.len() >= 1 << 20)
+    };
+    let begun = Instant::now();
+    while !is_reading() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing was read");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     fs::remove_file(from.join("gone")).unwrap();
     let cut = fs::File::options().write(true).open(from.join("short")).unwrap();
     cut.set_len(1 << 20).unwrap();
-    fs::File::options().append(true).open(from.join("long")).unwrap().write_all(&[8; 1 << 20]).unwrap();
+    fs::File::options().append(true).open(from.join("long")).unwrap().write_all(&vec![8; 1 << 20]).unwrap();
     let ran = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&ran.stderr);
     assert_eq!(ran.status.code(), Some(3), "{stderr}");
@@ -106,7 +115,7 @@ fn a_file_that_vanishes_or_changes_is_told_and_the_others_go_on() {
     let restored = ntbak(args!["restore", &archive, &to]);
     assert!([0, 3].contains(&restored.code), "{}", restored.stderr);
     for name in ["a", "z"] {
-        assert!(fs::read(to.join(name)).unwrap() == [7; 3 << 20], "{name}");
+        assert!(fs::read(to.join(name)).unwrap() == vec![7; 3 << 20], "{name}");
     }
     assert!(!to.join("gone").exists());
     // What was read of the others is whole in itself: as it was, as it became, or told.
