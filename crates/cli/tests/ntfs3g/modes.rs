@@ -8,7 +8,7 @@ use crate::common::judge;
 use crate::common::make::{self, alternate, data, set, stream};
 use crate::common::mount::{Volume, WINDOWS};
 use crate::common::run::{args, command, ntbak, ntbak_with};
-use crate::common::{Chance, need_volumes, zoo};
+use crate::common::{Chance, need_volumes, output, zoo};
 
 const XATTR: &str = "streams_interface=xattr,efs_raw,permissions";
 const NONE: &str = "streams_interface=none,efs_raw,permissions";
@@ -219,7 +219,8 @@ fn an_ordinary_user_copies_what_is_his() {
     }
     // The target directory of a build may be out of reach.
     let binary = b.beside("ntbak-binary");
-    fs::copy(command().get_program(), &binary).unwrap();
+    // By another process: a file that one of this process' children has open for writing cannot be run.
+    output("cp", [command().get_program(), binary.as_os_str()]);
     let f = a.path("f");
     fs::write(&f, Chance::new(1).bytes(5000)).unwrap();
     fs::write(stream(&f, "s"), "stream").unwrap();

@@ -87,7 +87,8 @@ fn through(kind: &str, uid: u32) {
     // Where an ordinary user reaches everything, and the target directory of a build may be out of reach.
     let binary = TempDir::with_prefix("ntbak-user-").unwrap();
     let user = User { uid, binary: binary.path().join("ntbak") };
-    fs::copy(command().get_program(), &user.binary).unwrap();
+    // By another process: a file that one of this process' children has open for writing cannot be run.
+    output("cp", [command().get_program(), user.binary.as_os_str()]);
     for open in [a.beside(""), b.beside(""), linux.root().join(".."), binary.path().to_owned()] {
         fs::set_permissions(open, Permissions::from_mode(0o755)).unwrap();
     }
