@@ -172,6 +172,15 @@ fn any_content() -> impl Strategy<Value = Content> {
     })
 }
 
+/// A plain stream that begins a segment where the trailer of the stream before it was.
+#[test]
+fn efs_32_a_plain_stream_behind_an_encrypted_one_of_nearly_its_size() {
+    let encrypted = plan(None, Content { vdl: 0, ..Content::plain(65_025) });
+    let mut plain = plan(Some("a"), Content::plain(65_539));
+    plain.head.encrypted = false;
+    through_directory(&raw(metadata(0), vec![encrypted, plain]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 

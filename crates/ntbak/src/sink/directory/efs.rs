@@ -40,6 +40,8 @@ impl ImportTarget for DirectorySink {
         record.extents = Extents::Unknown;
         record.flags = StreamFlags::SPARSE;
         self.efs.head = Some(head);
+        // Those of the stream before: a plain one has none.
+        self.efs.runs.clear();
         self.begin_stream(&record)
     }
 
