@@ -12,6 +12,7 @@
 
 use std::fmt;
 
+use ntbak_wire::bytes::u32_at;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::{Error, Result};
@@ -119,8 +120,8 @@ impl Fek {
     /// It is cut, its algorithm is unknown, or the key is not as long as the algorithm wants: what a wrong RSA key
     /// gives.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let word = |at: usize| bytes.get(at..)?.first_chunk().map(|word| u32::from_le_bytes(*word));
-        let (Some(len), Some(entropy), Some(id)) = (word(0), word(4), word(8)) else {
+        let (Some(len), Some(entropy), Some(id)) = (u32_at(bytes, 0), u32_at(bytes, 4), u32_at(bytes, 8))
+        else {
             return Err(Error::malformed("file encryption key", "it is cut"));
         };
         let Some(algorithm) = Algorithm::from_alg_id(id) else {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::bytes::{slice_at, u32_le};
 use crate::error::{Error, Format, Result};
 use crate::read_at::{ReadAt, clamp};
+use ntbak_wire::bytes::{slice_at, u32_at};
 
 /// The kind of a disk image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,7 +99,7 @@ impl Ends {
         if let Some(&(_, what, advice)) = found {
             return Some((what, advice));
         }
-        if u32_le(&self.head, 0x40) == Some(0xBEDA_107F) {
+        if u32_at(&self.head, 0x40) == Some(0xBEDA_107F) {
             return Some(("a VDI image (VirtualBox)", QEMU_IMG));
         }
         if self.tail.starts_with(b"koly") {

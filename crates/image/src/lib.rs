@@ -34,7 +34,6 @@ assert_eq!(&boot_sector[3..7], b"NTFS");
 
 pub mod partition;
 
-mod bytes;
 mod container;
 mod error;
 mod image;

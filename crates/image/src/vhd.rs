@@ -30,13 +30,13 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::bytes::{slice_at, u32_be, u64_be};
 use crate::container::{Opened, read_data};
 use crate::error::{Error, Format, Result};
 use crate::kind::Kind;
 use crate::note::Note;
 use crate::pages::Pages;
 use crate::read_at::{ReadAt, Slice, clamp};
+use ntbak_wire::bytes::{slice_at, u32_be_at, u64_be_at};
 
 pub(crate) const COOKIE: &[u8] = b"conectix";
 const FORMAT: Format = Format::Container(Kind::Vhd);
@@ -64,9 +64,9 @@ impl Footer {
                 return Err(Error::checksum(FORMAT, at, "the footer"));
             }
             Ok(Self {
-                header_at: u64_be(bytes, 16).ok_or_else(cut)?,
-                size: u64_be(bytes, 48).ok_or_else(cut)?,
-                disk_type: u32_be(bytes, 60).ok_or_else(cut)?,
+                header_at: u64_be_at(bytes, 16).ok_or_else(cut)?,
+                size: u64_be_at(bytes, 48).ok_or_else(cut)?,
+                disk_type: u32_be_at(bytes, 60).ok_or_else(cut)?,
             })
         };
         Some(parse())
@@ -79,7 +79,7 @@ fn checksum_matches(bytes: &[u8], at: usize) -> bool {
         part.unwrap_or_default().iter().fold(0u32, |sum, byte| sum.wrapping_add(u32::from(*byte)))
     };
     let expected = !sum(bytes.get(..at)).wrapping_add(sum(bytes.get(at + 4..)));
-    u32_be(bytes, at) == Some(expected)
+    u32_be_at(bytes, at) == Some(expected)
 }
 
 /// Opens a VHD image: the footer at the end, or the copy at the start of a dynamic disk.
@@ -171,12 +171,12 @@ impl Dynamic {
     fn new(source: Arc<dyn ReadAt>, footer: &Footer, header: &[u8]) -> Result<Self> {
         let at = footer.header_at;
         let cut = || Error::truncated(FORMAT, at, "the dynamic header", HEADER as u64, header.len() as u64);
-        let word = |offset| u32_be(header, offset).ok_or_else(cut);
+        let word = |offset| u32_be_at(header, offset).ok_or_else(cut);
         if header.len() < HEADER {
             return Err(cut());
         }
         if slice_at(header, 0, 8) != Some(b"cxsparse") {
-            let found = u64_be(header, 0).ok_or_else(cut)?;
+            let found = u64_be_at(header, 0).ok_or_else(cut)?;
             return Err(Error::value(FORMAT, at, "mark of the dynamic header", found, "\"cxsparse\""));
         }
         if !checksum_matches(header, 36) {
@@ -202,7 +202,7 @@ impl Dynamic {
                 "enough for the disk",
             ));
         }
-        let table_at = u64_be(header, 16).ok_or_else(cut)?;
+        let table_at = u64_be_at(header, 16).ok_or_else(cut)?;
         if !table_at.is_multiple_of(4) || table_at > i64::MAX as u64 {
             return Err(Error::value(
                 FORMAT,
@@ -233,7 +233,7 @@ impl ReadAt for Dynamic {
             let part = clamp(within, len - done, self.block_size);
             let Some(to) = buf.get_mut(done..done + part) else { break };
             let entry_at = self.table_at + block * 4;
-            let sector = self.table.with(&*self.source, entry_at, |bytes| u32_be(bytes, 0))?;
+            let sector = self.table.with(&*self.source, entry_at, |bytes| u32_be_at(bytes, 0))?;
             match sector {
                 Some(UNALLOCATED) => to.fill(0),
                 Some(sector) => {

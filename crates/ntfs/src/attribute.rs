@@ -37,8 +37,8 @@ use bitflags::bitflags;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use crate::bytes::{slice_at, u16_at, u32_at};
 use crate::error::{Error, Result};
+use ntbak_wire::bytes::{slice_at, u16_at, u32_at};
 
 /// The type of an attribute. Any number is kept; those that NTFS has have names.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

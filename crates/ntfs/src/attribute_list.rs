@@ -15,9 +15,9 @@ Sources: ntfs-3g, the Linux drivers; seen on Windows 10. The list has 256 KiB at
 */
 
 use crate::attribute::AttributeType;
-use crate::bytes::{slice_at, u16_at, u32_at, u64_at};
 use crate::error::{Error, Result};
 use crate::record::FileReference;
+use ntbak_wire::bytes::{slice_at, u16_at, u32_at, u64_at};
 
 /// The largest list.
 pub(crate) const MAX_SIZE: u64 = 256 << 10;

@@ -6,11 +6,11 @@ without any is zeros; one that lacks clusters at its end is LZNT1 in those that 
 */
 
 use crate::attribute::AttributeFlags;
-use crate::bytes::copy;
 use crate::compress::{self, lznt1};
 use crate::device::Device;
 use crate::error::{Error, Problem, Result};
 use crate::runs::Runs;
+use ntbak_wire::bytes::copy_at;
 
 /// The largest unit: 2 MiB clusters in units of one, and 16 of the 4 KiB that Windows compresses at most.
 const MAX_UNIT: u64 = 2 << 20;
@@ -94,7 +94,7 @@ impl Units<'_> {
         }
         self.plain.resize(self.size as usize, 0);
         lznt1::decompress(&self.stored, &mut self.plain).map_err(damaged)?;
-        Ok(copy(self.plain.get(in_unit as usize..).unwrap_or_default(), part))
+        Ok(copy_at(&self.plain, in_unit, part))
     }
 }
 

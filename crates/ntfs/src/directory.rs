@@ -2,13 +2,13 @@
 
 use ntbak_wire::Name;
 
-use crate::bytes::utf16_units;
 use crate::error::{Error, Result};
 use crate::file::File;
 use crate::file_name::{FileName, RawName};
 use crate::index::{Flow, Index};
 use crate::record::FileReference;
 use crate::volume::Volume;
+use ntbak_wire::bytes::utf16_units;
 
 /// The index of names.
 const I30: [u16; 4] = [b'$' as u16, b'I' as u16, b'3' as u16, b'0' as u16];

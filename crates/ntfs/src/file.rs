@@ -10,7 +10,6 @@ use ntbak_wire::{FileAttributes, ea};
 
 use crate::attribute::{Attribute, AttributeType, Attributes};
 use crate::attribute_list::{Entries, Entry};
-use crate::bytes::utf16_units;
 use crate::error::{Error, Problem, Result};
 use crate::file_name::{FileName, Link, RawName, pair};
 use crate::mft::{check_extension, check_list_size};
@@ -19,6 +18,7 @@ use crate::standard_information::{StandardInformation, shown};
 use crate::stream::Stream;
 use crate::volume::Volume;
 use crate::wof::{self, Overlay};
+use ntbak_wire::bytes::utf16_units;
 
 /// The most attributes that a record can have, and so the most entries of a list that can be true of one.
 const MAX_IN_RECORD: usize = 4096 / 24;

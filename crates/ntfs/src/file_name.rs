@@ -16,9 +16,9 @@ Namespace 0 is the ordinary one where Windows makes no 8.3 names; it does not me
 
 use ntbak_wire::Name;
 
-use crate::bytes::{slice_at, u64_at, utf16_units};
 use crate::error::{Error, Result};
 use crate::record::FileReference;
+use ntbak_wire::bytes::{slice_at, u64_at, utf16_units};
 
 /// The namespace of a name. Any number is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,8 +6,8 @@ bytes that belong there stand in the *update sequence array*: the check value, t
 pieces have 512 bytes also where sectors have 4096.
 */
 
-use crate::bytes::{array_at, u16_at};
 use crate::error::{Error, Problem, Result};
+use ntbak_wire::bytes::{array_at, u16_at};
 
 /// Bytes that one word of the array stands for.
 const PIECE: usize = 512;

@@ -30,12 +30,12 @@ an index that leads back into itself ends.
 */
 
 use crate::attribute::AttributeType;
-use crate::bytes::{slice_at, u16_at, u32_at, u64_at};
 use crate::error::{Error, Result};
 use crate::file::File;
 use crate::fixup;
 use crate::record::FileReference;
 use crate::stream::Stream;
+use ntbak_wire::bytes::{slice_at, u16_at, u32_at, u64_at};
 
 /// The largest index block.
 const MAX_BLOCK: u64 = 64 << 10;

@@ -54,7 +54,6 @@ mod ahead;
 mod attribute;
 mod attribute_list;
 mod boot;
-mod bytes;
 pub mod catalogue;
 pub mod compress;
 mod compressed;

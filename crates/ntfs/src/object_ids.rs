@@ -11,11 +11,11 @@ On Windows `$OBJECT_ID` in the file's record has the object id only, so the rest
 
 use ntbak_wire::object_id::ObjectId;
 
-use crate::bytes::{array_at, u64_at};
 use crate::error::{Error, Result};
 use crate::index::{Flow, Index};
 use crate::record::FileReference;
 use crate::volume::{Volume, system_file};
+use ntbak_wire::bytes::{array_at, u64_at};
 
 /// The most ids that are held: 88 bytes each.
 const MAX_IDS: usize = 8 << 20;

@@ -15,12 +15,12 @@ Source: ntfs-3g; seen on Windows 10. The index `$SII` says which of two entries 
 */
 
 use crate::attribute::AttributeType;
-use crate::bytes::{u32_at, u64_at};
 use crate::error::{Error, Problem, Result};
 use crate::file::File;
 use crate::index::{Flow, Index};
 use crate::stream::Stream;
 use crate::volume::{Volume, system_file};
+use ntbak_wire::bytes::{u32_at, u64_at};
 
 /// Bytes of a block; its copy has as many.
 const BLOCK: u64 = 256 << 10;

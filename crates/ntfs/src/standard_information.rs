@@ -18,7 +18,7 @@ use ntbak_wire::{FileAttributes, FileTime};
 use zerocopy::little_endian::{I64, U32};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use crate::bytes::{u32_at, u64_at};
+use ntbak_wire::bytes::{u32_at, u64_at};
 
 /// What `$STANDARD_INFORMATION` says of a file, as it says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -22,9 +22,9 @@ Sources: ntfs-3g; seen on Windows 10. mkntfs fills the log with 0xFF.
 use ntbak_wire::Name;
 
 use crate::attribute::AttributeType;
-use crate::bytes::{u16_at, u64_at};
 use crate::error::{Error, Result};
 use crate::volume::{Volume, system_file};
+use ntbak_wire::bytes::{u16_at, u64_at};
 
 /// How a volume was left.
 #[derive(Debug, Clone)]

@@ -6,11 +6,11 @@ use ntbak_wire::Name;
 use ntbak_wire::record::Extent;
 
 use crate::attribute::{Attribute, AttributeFlags, AttributeType, Form};
-use crate::bytes::{copy, utf16_units};
 use crate::compressed;
 use crate::device::Device;
 use crate::error::{Error, Problem, Result};
 use crate::runs::{Limits, Run, Runs};
+use ntbak_wire::bytes::{copy_at, utf16_units};
 
 /// The value of one attribute of a file: a data stream, or another one such as `$EA` or `$EFS`.
 ///
@@ -213,7 +213,7 @@ impl Stream {
             Storage::Resident { record, range } => {
                 let value =
                     records.get(*record).and_then(|record| record.get(range.clone())).unwrap_or_default();
-                return Ok(copy(value.get(offset as usize..).unwrap_or_default(), buf));
+                return Ok(copy_at(value, offset, buf));
             }
             Storage::Clusters { runs, cluster_shift, .. } => (runs, *cluster_shift),
         };
@@ -270,7 +270,7 @@ impl Stream {
             Storage::Resident { record, range } => {
                 let value =
                     records.get(*record).and_then(|record| record.get(range.clone())).unwrap_or_default();
-                Ok(copy(value.get(offset as usize..).unwrap_or_default(), buf))
+                Ok(copy_at(value, offset, buf))
             }
             Storage::Clusters { runs, .. } => device.read_runs(runs, offset, buf),
         }

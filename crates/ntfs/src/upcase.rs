@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 
 use crate::attribute::AttributeType;
-use crate::bytes::utf16_units;
 use crate::error::{Error, Result};
 use crate::volume::{Volume, system_file};
+use ntbak_wire::bytes::utf16_units;
 
 /// One unit for each of 65,536.
 const LEN: usize = 65_536;

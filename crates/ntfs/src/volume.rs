@@ -9,7 +9,6 @@ use ntbak_wire::object_id::ObjectId;
 
 use crate::attribute::AttributeType;
 use crate::boot::{BOOT_SIZE, Geometry};
-use crate::bytes::{u16_at, utf16_units};
 use crate::device::{Device, read_from};
 use crate::error::{Error, Result};
 use crate::file::{Expect, File};
@@ -19,6 +18,7 @@ use crate::record::{FileReference, Record};
 use crate::runs::Limits;
 use crate::secure::Secure;
 use crate::upcase::UpCase;
+use ntbak_wire::bytes::{u16_at, utf16_units};
 
 /// The records of the files that every volume has.
 pub mod system_file {
@@ -223,7 +223,7 @@ impl Volume {
     /// The backup of the boot sector: in the last sector of the volume, whatever the size of a sector is.
     fn backup(reader: &dyn ReadAt, sector: &[u8; BOOT_SIZE]) -> Option<Geometry> {
         let end = reader.len();
-        let claimed = u16_at(sector, 11).zip(crate::bytes::u64_at(sector, 40));
+        let claimed = u16_at(sector, 11).zip(ntbak_wire::bytes::u64_at(sector, 40));
         let claimed = claimed.and_then(|(bytes, sectors)| sectors.checked_mul(bytes.into()));
         let last = [512, 4096, 1024, 2048, 256].map(|sector| end.checked_sub(sector));
         let places = claimed.into_iter().chain(last.into_iter().flatten()).filter(|at| *at > 0 && *at < end);

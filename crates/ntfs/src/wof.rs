@@ -14,12 +14,12 @@ use ntbak_image::ReadAt;
 use ntbak_wire::reparse::{ReparseBuffer, ReparseTag, Target, Wof, WofAlgorithm};
 
 use crate::attribute::AttributeType;
-use crate::bytes::u32_at;
 use crate::compress::wof::{Algorithm, WofReader};
 use crate::error::{Error, Problem, Result};
 use crate::file::File;
 use crate::stream::Stream;
 use crate::volume::Volume;
+use ntbak_wire::bytes::u32_at;
 
 /// The stream that has the content.
 pub(crate) const STREAM: &str = "WofCompressedData";

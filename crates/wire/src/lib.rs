@@ -39,6 +39,7 @@ decoder.finish()?;
 #![forbid(unsafe_code)]
 
 pub mod attributes;
+pub mod bytes;
 pub mod ea;
 pub mod efs;
 pub mod error;
@@ -53,8 +54,6 @@ pub mod security;
 pub mod side;
 pub mod stream;
 pub mod win32;
-
-mod bytes;
 
 pub use attributes::FileAttributes;
 pub use error::{Error, Format, Problem, Result};

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::bytes::{array_at, slice_at, u16_le};
 use crate::read_at::ReadAt;
+use ntbak_wire::bytes::{array_at, slice_at, u16_at};
 
 /// What a partition looks like, by its boot sector. Only NTFS is looked at more closely than its signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,7 +101,7 @@ impl Content {
 /// Whether the sizes of an NTFS boot sector can be right. The mark 55 AA at its end is not asked for: NTFS readers do
 /// without, and volumes without it exist.
 fn ntfs_geometry(sector: &[u8]) -> bool {
-    let sector_size = u16_le(sector, 11).unwrap_or(0);
+    let sector_size = u16_at(sector, 11).unwrap_or(0);
     let per_cluster = sector.get(13).copied().unwrap_or(0);
     (256..=4096).contains(&sector_size)
         && sector_size.is_power_of_two()

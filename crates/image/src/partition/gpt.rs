@@ -25,10 +25,10 @@ use ntbak_wire::Name;
 use ntbak_wire::object_id::Guid;
 
 use super::{Partition, PartitionTable, PartitionType, Scheme, read_within};
-use crate::bytes::{array_at, slice_at, u32_le, u64_le};
 use crate::error::{Error, Format, Result};
 use crate::note::Note;
 use crate::read_at::ReadAt;
+use ntbak_wire::bytes::{array_at, slice_at, u32_at, u64_at};
 
 const CRC32: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
@@ -103,8 +103,8 @@ impl Header {
             return Ok(None);
         }
         let cut = || Error::truncated(Format::Gpt, at, "the header", 92, u64::from(sector_size));
-        let word = |offset| u32_le(&sector, offset).ok_or_else(cut);
-        let long = |offset| u64_le(&sector, offset).ok_or_else(cut);
+        let word = |offset| u32_at(&sector, offset).ok_or_else(cut);
+        let long = |offset| u64_at(&sector, offset).ok_or_else(cut);
         let bad = |offset, what, found, expected: &'static str| {
             Err(Error::value(Format::Gpt, at + offset, what, found, expected))
         };
@@ -177,7 +177,7 @@ impl Header {
         if kind.0 == [0; 16] {
             return None;
         }
-        let (first, last) = (u64_le(entry, 32)?, u64_le(entry, 40)?);
+        let (first, last) = (u64_at(entry, 32)?, u64_at(entry, 40)?);
         let bounds = || {
             let sectors = last.checked_sub(first)?.checked_add(1)?;
             let size = u64::from(self.sector_size);
@@ -187,7 +187,7 @@ impl Header {
         let Some((offset, len)) = bounds() else { return Some(Err(Note::PartitionBounds { number })) };
         let mut partition = Partition::new(number, offset, len, PartitionType::Gpt(kind));
         partition.guid = Some(Guid(array_at(entry, 16)?));
-        partition.attributes = u64_le(entry, 48)?;
+        partition.attributes = u64_at(entry, 48)?;
         let units = slice_at(entry, 56, 72)?.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit));
         partition.name = Name::from_units(units.take_while(|unit| *unit != 0).collect());
         Some(Ok(partition))

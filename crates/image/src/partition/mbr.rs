@@ -21,10 +21,10 @@
 //! Sources: the UEFI specification 2.10, 5.2.1, for the record; for the chain, what Linux and `sfdisk` do.
 
 use super::{Content, Partition, PartitionTable, PartitionType, Scheme, read_within};
-use crate::bytes::{slice_at, u32_le};
 use crate::error::Result;
 use crate::note::Note;
 use crate::read_at::ReadAt;
+use ntbak_wire::bytes::{slice_at, u32_at};
 
 const ENTRIES: usize = 446;
 const ENTRY_SIZE: usize = 16;
@@ -63,8 +63,8 @@ fn entries(sector: &[u8]) -> Option<[Option<Entry>; 4]> {
         let entry = Entry {
             active: status != 0,
             kind: *raw.get(4)?,
-            first: u32_le(raw, 8)?,
-            count: u32_le(raw, 12)?,
+            first: u32_at(raw, 8)?,
+            count: u32_at(raw, 12)?,
         };
         if entry.kind != 0 && entry.count != 0 {
             *slot = Some(entry);
@@ -93,7 +93,7 @@ pub(super) fn read(
         return Ok(None);
     }
     let sector_size = sector_size.unwrap_or_else(|| guess_sector_size(disk, &table));
-    let signature = u32_le(first, 440).unwrap_or(0);
+    let signature = u32_at(first, 440).unwrap_or(0);
     let mut found = PartitionTable {
         scheme: Scheme::Mbr { signature },
         sector_size,

@@ -1,9 +1,9 @@
 //! The header of a qcow2 image; its layout is in the [parent module](super).
 
 use super::FORMAT;
-use crate::bytes::{slice_at, u32_be, u64_be};
 use crate::error::{Error, Result};
 use crate::read_at::{ReadAt, clamp};
+use ntbak_wire::bytes::{slice_at, u32_be_at, u64_be_at};
 
 /// The fields that are needed, checked.
 pub(crate) struct Header {
@@ -48,8 +48,8 @@ impl Header {
         let mut head = vec![0; clamp(0, MAX_HEAD, source.len())];
         source.read_exact_at(0, &mut head).map_err(|error| Error::io(FORMAT, 0, error))?;
         let cut = || Error::truncated(FORMAT, 0, "the header", 104, source.len());
-        let word = |at| u32_be(&head, at).ok_or_else(cut);
-        let long = |at| u64_be(&head, at).ok_or_else(cut);
+        let word = |at| u32_be_at(&head, at).ok_or_else(cut);
+        let long = |at| u64_be_at(&head, at).ok_or_else(cut);
         let bad =
             |at, what, found, expected: &'static str| Err(Error::value(FORMAT, at, what, found, expected));
 
@@ -150,8 +150,8 @@ impl Header {
     }
 
     fn backing(head: &[u8], header_len: u32, cluster_bits: u32) -> Result<Option<Backing>> {
-        let at = u64_be(head, 8).unwrap_or(0);
-        let len = u32_be(head, 16).unwrap_or(0);
+        let at = u64_be_at(head, 8).unwrap_or(0);
+        let len = u32_be_at(head, 16).unwrap_or(0);
         if at == 0 {
             return Ok(None);
         }
@@ -176,7 +176,7 @@ impl Header {
 fn extension(head: &[u8], mut at: usize, wanted: u32) -> Option<String> {
     // Each extension takes at least 8 of the at most 64 KiB.
     loop {
-        let (kind, len) = (u32_be(head, at)?, u32_be(head, at.checked_add(4)?)? as usize);
+        let (kind, len) = (u32_be_at(head, at)?, u32_be_at(head, at.checked_add(4)?)? as usize);
         let data_at = at.checked_add(8)?;
         match kind {
             0 => return None,

@@ -16,8 +16,8 @@ use std::io;
 
 use super::compressed::Packed;
 use super::{Disk, FORMAT, fault};
-use crate::bytes::u64_be;
 use crate::error::Error;
+use ntbak_wire::bytes::u64_be_at;
 
 const OFFSET: u64 = 0x00FF_FFFF_FFFF_FE00;
 const COMPRESSED: u64 = 1 << 62;
@@ -57,7 +57,7 @@ impl Disk {
         let (l1_index, l2_index) = (cluster / per_l2, cluster % per_l2);
 
         let l1_at = self.header.l1_at + l1_index * 8;
-        let l1_entry = self.l1.with(&*self.source, l1_at, |bytes| u64_be(bytes, 0))?;
+        let l1_entry = self.l1.with(&*self.source, l1_at, |bytes| u64_be_at(bytes, 0))?;
         // The header was checked: the table has an entry for every byte of the disk, and is in the file.
         let l1_entry = l1_entry
             .filter(|_| l1_index < self.header.l1_entries)
@@ -92,12 +92,12 @@ impl Disk {
     ) -> Result<(Extent, u64), Error> {
         let size = self.header.cluster_size();
         let within = offset % size;
-        let entry = u64_be(table, 0).ok_or_else(|| cut(entry_at, "an L2 table"))?;
+        let entry = u64_be_at(table, 0).ok_or_else(|| cut(entry_at, "an L2 table"))?;
         let first = self.extent(entry, entry_at)?;
         let mut len = size;
         if !matches!(first, Extent::Compressed(_)) {
             for index in 1.. {
-                let Some(entry) = u64_be(table, index * 8).filter(|_| len - within < want) else { break };
+                let Some(entry) = u64_be_at(table, index * 8).filter(|_| len - within < want) else { break };
                 // A damaged entry is reported when it is asked for.
                 let next = self.extent(entry, entry_at);
                 if !next.is_ok_and(|next| first.continued_by(next, len)) {
@@ -112,7 +112,7 @@ impl Disk {
     /// The run at `offset`, by the 32 parts of one cluster.
     fn parts_run(&self, table: &[u8], entry_at: u64, offset: u64, want: u64) -> Result<(Extent, u64), Error> {
         let cut = || cut(entry_at, "an L2 table");
-        let (entry, parts) = (u64_be(table, 0).ok_or_else(cut)?, u64_be(table, 8).ok_or_else(cut)?);
+        let (entry, parts) = (u64_be_at(table, 0).ok_or_else(cut)?, u64_be_at(table, 8).ok_or_else(cut)?);
         let (size, within) = (self.header.cluster_size(), offset % self.header.cluster_size());
         // Here bit 0 is not "zeros": the parts say that. In a compressed cluster's entry it is a part of the offset.
         let entry = if entry & COMPRESSED == 0 { entry & !ZERO } else { entry };

@@ -27,10 +27,10 @@ use std::io;
 use std::sync::Arc;
 
 use super::{FORMAT, Header, KIB, MIB, checksum_matches, has_mark, read};
-use crate::bytes::{array_at, slice_at, u32_le, u64_le};
 use crate::error::{Error, Result};
 use crate::note::Note;
 use crate::read_at::{ReadAt, clamp};
+use ntbak_wire::bytes::{array_at, slice_at, u32_at, u64_at};
 
 const SECTOR: usize = 4096;
 
@@ -96,7 +96,7 @@ struct Entry {
 /// The size of an entry that may begin at `position`, by its header alone.
 fn entry_len(ring: &[u8], position: usize, header: &Header) -> Option<usize> {
     let ours = has_mark(ring, position, b"loge") && array_at(ring, position + 32) == Some(header.log_guid);
-    let len = u32_le(ring, position + 8)? as usize;
+    let len = u32_at(ring, position + 8)? as usize;
     (ours && len >= SECTOR && len.is_multiple_of(SECTOR) && len <= ring.len()).then_some(len)
 }
 
@@ -110,9 +110,9 @@ fn entry(ring: &[u8], position: usize, header: &Header) -> Option<Entry> {
     if !checksum_matches(&bytes) {
         return None;
     }
-    let sequence = u64_le(&bytes, 16)?;
-    let descriptors = u32_le(&bytes, 24)? as usize;
-    let tail = u32_le(&bytes, 12)? as usize;
+    let sequence = u64_at(&bytes, 16)?;
+    let descriptors = u32_at(&bytes, 24)? as usize;
+    let tail = u32_at(&bytes, 12)? as usize;
     let data_at = data_start(descriptors)?;
     let fits = data_at <= len && tail.is_multiple_of(SECTOR) && tail < ring.len() && sequence != 0;
     fits.then_some(Entry {
@@ -120,8 +120,8 @@ fn entry(ring: &[u8], position: usize, header: &Header) -> Option<Entry> {
         tail,
         sequence,
         descriptors,
-        flushed_len: u64_le(&bytes, 48)?,
-        last_len: u64_le(&bytes, 56)?,
+        flushed_len: u64_at(&bytes, 48)?,
+        last_len: u64_at(&bytes, 56)?,
         bytes,
     })
 }
@@ -139,7 +139,7 @@ fn active_sequence(ring: &[u8], header: &Header) -> (Vec<Entry>, bool) {
     let mut heads: Vec<(u64, usize)> = (0..ring.len())
         .step_by(SECTOR)
         .filter(|position| entry_len(ring, *position, header).is_some())
-        .filter_map(|position| Some((u64_le(ring, position + 16)?, position)))
+        .filter_map(|position| Some((u64_at(ring, position + 16)?, position)))
         .collect();
     heads.sort_unstable();
     let mut valid = false;
@@ -190,7 +190,7 @@ impl Overlay {
         let descriptors = entry.bytes.get(64..).unwrap_or_default().chunks_exact(32).take(entry.descriptors);
         for descriptor in descriptors {
             let (offset, sequence) =
-                (u64_le(descriptor, 16).unwrap_or(0), u64_le(descriptor, 24).unwrap_or(0));
+                (u64_at(descriptor, 16).unwrap_or(0), u64_at(descriptor, 24).unwrap_or(0));
             if !offset.is_multiple_of(SECTOR as u64) || offset > i64::MAX as u64 {
                 return bad("offset of a log descriptor", offset, "a multiple of 4096");
             }
@@ -199,7 +199,7 @@ impl Overlay {
             }
             let page = offset / SECTOR as u64;
             if has_mark(descriptor, 0, b"zero") {
-                let len = u64_le(descriptor, 8).unwrap_or(0);
+                let len = u64_at(descriptor, 8).unwrap_or(0);
                 if !len.is_multiple_of(SECTOR as u64) || len / SECTOR as u64 > MAX_PAGES {
                     return bad("length of zeros in the log", len, "a multiple of 4096 up to 1 GiB");
                 }
@@ -208,7 +208,7 @@ impl Overlay {
                 }
             } else if has_mark(descriptor, 0, b"desc") {
                 let Some(sector) = slice_at(&entry.bytes, data_at, SECTOR).filter(|sector| {
-                    let halves = (u32_le(sector, 4), u32_le(sector, SECTOR - 4));
+                    let halves = (u32_at(sector, 4), u32_at(sector, SECTOR - 4));
                     let expected = (Some((sequence >> 32) as u32), Some(sequence as u32));
                     has_mark(sector, 0, b"data") && halves == expected
                 }) else {
@@ -227,7 +227,7 @@ impl Overlay {
             } else {
                 return bad(
                     "mark of a log descriptor",
-                    u64::from(u32_le(descriptor, 0).unwrap_or(0)),
+                    u64::from(u32_at(descriptor, 0).unwrap_or(0)),
                     "desc or zero",
                 );
             }

@@ -9,9 +9,9 @@
 //! Source: \[MS-VHDX\] 2.6.
 
 use super::{FORMAT, KIB, MIB, Region, read};
-use crate::bytes::{array_at, slice_at, u16_le, u32_le, u64_le};
 use crate::error::{Error, Result};
 use crate::read_at::ReadAt;
+use ntbak_wire::bytes::{array_at, slice_at, u16_at, u32_at, u64_at};
 
 /// The facts that are needed.
 pub(super) struct Metadata {
@@ -45,10 +45,10 @@ impl Metadata {
         let at = region.at;
         let table = read(source, at, 64 * KIB, "the metadata table")?;
         if slice_at(&table, 0, 8) != Some(b"metadata") {
-            let found = u64_le(&table, 0).unwrap_or(0);
+            let found = u64_at(&table, 0).unwrap_or(0);
             return Err(Error::value(FORMAT, at, "mark of the metadata", found, "\"metadata\""));
         }
-        let count = u16_le(&table, 10).unwrap_or(0);
+        let count = u16_at(&table, 10).unwrap_or(0);
         if count > 2047 {
             return Err(Error::value(
                 FORMAT,
@@ -69,11 +69,11 @@ impl Metadata {
         };
         let (mut parameters, mut size, mut sector_size) = (None, None, None);
         for entry in table.get(32..).unwrap_or_default().chunks_exact(32).take(usize::from(count)) {
-            let (offset, flags) = (u32_le(entry, 16).unwrap_or(0), u32_le(entry, 24).unwrap_or(0));
+            let (offset, flags) = (u32_at(entry, 16).unwrap_or(0), u32_at(entry, 24).unwrap_or(0));
             match array_at::<16>(entry, 0).unwrap_or_default() {
-                FILE_PARAMETERS => parameters = u64_le(&item(offset, 8)?, 0),
-                DISK_SIZE => size = u64_le(&item(offset, 8)?, 0),
-                SECTOR_SIZE => sector_size = u32_le(&item(offset, 4)?, 0),
+                FILE_PARAMETERS => parameters = u64_at(&item(offset, 8)?, 0),
+                DISK_SIZE => size = u64_at(&item(offset, 8)?, 0),
+                SECTOR_SIZE => sector_size = u32_at(&item(offset, 4)?, 0),
                 other if flags & 4 != 0 && !OTHERS.contains(&other) => {
                     return Err(Error::unsupported(
                         FORMAT,

@@ -31,13 +31,13 @@ mod metadata;
 use std::io;
 use std::sync::Arc;
 
-use crate::bytes::{array_at, slice_at, u16_le, u32_le, u64_le};
 use crate::container::{Opened, read_data};
 use crate::error::{Error, Format, Result};
 use crate::kind::Kind;
 use crate::note::Note;
 use crate::pages::Pages;
 use crate::read_at::{ReadAt, clamp};
+use ntbak_wire::bytes::{array_at, slice_at, u16_at, u32_at, u64_at};
 
 const FORMAT: Format = Format::Container(Kind::Vhdx);
 const CRC32C: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISCSI);
@@ -50,7 +50,7 @@ fn checksum_matches(bytes: &[u8]) -> bool {
     digest.update(bytes.get(..4).unwrap_or_default());
     digest.update(&[0; 4]);
     digest.update(bytes.get(8..).unwrap_or_default());
-    u32_le(bytes, 4) == Some(digest.finalize())
+    u32_at(bytes, 4) == Some(digest.finalize())
 }
 
 /// Reads `len` bytes that have to be there.
@@ -80,15 +80,15 @@ impl Header {
         if !bytes.starts_with(b"head") || !checksum_matches(&bytes) {
             return Err(Error::checksum(FORMAT, at, "a header"));
         }
-        let version = u16_le(&bytes, 66).ok_or_else(cut)?;
+        let version = u16_at(&bytes, 66).ok_or_else(cut)?;
         if version != 1 {
             return Err(Error::value(FORMAT, at + 66, "version", u64::from(version), "1"));
         }
         Ok(Self {
-            sequence: u64_le(&bytes, 8).ok_or_else(cut)?,
+            sequence: u64_at(&bytes, 8).ok_or_else(cut)?,
             log_guid: array_at(&bytes, 48).ok_or_else(cut)?,
-            log_len: u32_le(&bytes, 68).ok_or_else(cut)?,
-            log_at: u64_le(&bytes, 72).ok_or_else(cut)?,
+            log_len: u32_at(&bytes, 68).ok_or_else(cut)?,
+            log_at: u64_at(&bytes, 72).ok_or_else(cut)?,
         })
     }
 
@@ -131,17 +131,17 @@ impl Regions {
         if !bytes.starts_with(b"regi") || !checksum_matches(&bytes) {
             return Err(Error::checksum(FORMAT, at, "a region table"));
         }
-        let count = u32_le(&bytes, 8).unwrap_or(0);
+        let count = u32_at(&bytes, 8).unwrap_or(0);
         if count > 2047 {
             return Err(Error::value(FORMAT, at + 8, "number of regions", u64::from(count), "at most 2047"));
         }
         let (mut bat, mut metadata) = (None, None);
         for entry in bytes.get(16..).unwrap_or_default().chunks_exact(32).take(count as usize) {
-            let place = || Some(Region { at: u64_le(entry, 16)?, len: u64::from(u32_le(entry, 24)?) });
+            let place = || Some(Region { at: u64_at(entry, 16)?, len: u64::from(u32_at(entry, 24)?) });
             match array_at::<16>(entry, 0) {
                 Some(BAT) => bat = place(),
                 Some(METADATA) => metadata = place(),
-                _ if u32_le(entry, 28).unwrap_or(0) & 1 != 0 => {
+                _ if u32_at(entry, 28).unwrap_or(0) & 1 != 0 => {
                     return Err(Error::unsupported(
                         FORMAT,
                         "a VHDX with a required region that ntbak does not know",
@@ -242,7 +242,7 @@ impl ReadAt for Disk {
             let part = clamp(within, len - done, self.block_size);
             let Some(to) = buf.get_mut(done..done + part) else { break };
             let entry_at = self.bat_at + (block + block / self.chunk) * 8;
-            let entry = self.bat.with(&*self.source, entry_at, |bytes| u64_le(bytes, 0))?;
+            let entry = self.bat.with(&*self.source, entry_at, |bytes| u64_at(bytes, 0))?;
             let Some(entry) = entry else {
                 return Err(Error::truncated(FORMAT, entry_at, "the block table", 8, 0).into());
             };

@@ -1,6 +1,7 @@
 //! A raw export, in a file or in memory, as the encrypted file that it came from.
 
 use ntbak_wire::Win32Error;
+use ntbak_wire::bytes::copy_at;
 use ntbak_wire::efs::{Content, Decoder, Event, Segment, StreamEnd, StreamHead, StreamPlan};
 use ntbak_wire::record::Extent;
 
@@ -18,7 +19,7 @@ pub trait ReadRaw: Send + Sync {
 
 impl ReadRaw for [u8] {
     fn read_raw(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        Ok(crate::host::node::read_bytes(self, offset, buf))
+        Ok(copy_at(self, offset, buf))
     }
 }
 

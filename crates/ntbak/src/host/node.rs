@@ -237,16 +237,6 @@ pub(crate) struct Known {
     pub(crate) no_acl: bool,
 }
 
-/// What [`read_at`] is for bytes in memory.
-pub(crate) fn read_bytes(bytes: &[u8], offset: u64, buf: &mut [u8]) -> usize {
-    let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or_default();
-    let len = rest.len().min(buf.len());
-    if let (Some(to), Some(from)) = (buf.get_mut(..len), rest.get(..len)) {
-        to.copy_from_slice(from);
-    }
-    len
-}
-
 /// Reads at an offset until `buf` is full or the file ends; good bytes come before an error.
 pub(crate) fn read_at(fd: impl AsFd, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use ntbak_wire::bytes::{copy_at, utf16_units};
 use ntbak_wire::record::{Extent, FileInfo, SmallKind, StreamHead};
 use ntbak_wire::{FileAttributes, Win32Error};
 
@@ -52,7 +53,7 @@ impl Ini {
         // An odd byte at the end is half a unit, and no text.
         let is_utf16 = bytes.starts_with(&[0xFF, 0xFE]) && bytes.len().is_multiple_of(2);
         let units = match is_utf16 {
-            true => bytes.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit)).collect(),
+            true => utf16_units(bytes).collect(),
             false => bytes.iter().map(|byte| u16::from(*byte)).collect(),
         };
         Self { units, is_utf16 }
@@ -202,7 +203,7 @@ impl FileSource for Edited {
     fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
         match (&self.there, stream) {
             (Some(there), 1..) => there.read_at(stream, offset, buf),
-            _ => Ok(crate::host::node::read_bytes(&self.content, offset, buf)),
+            _ => Ok(copy_at(&self.content, offset, buf)),
         }
     }
 }

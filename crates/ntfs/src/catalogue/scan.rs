@@ -7,7 +7,6 @@ use std::thread;
 
 use super::{Catalogue, CatalogueOptions, Counts, Entry, EntryFlags, NameEntry};
 use crate::attribute::{Attribute, AttributeType, Form};
-use crate::bytes::{u16_at, utf16_units};
 use crate::error::{Error, Result};
 use crate::file::{Expect, File};
 use crate::file_name::{Namespace, RawName};
@@ -15,6 +14,7 @@ use crate::mft;
 use crate::record::{FileReference, Record};
 use crate::standard_information::StandardInformation;
 use crate::volume::{Volume, system_file};
+use ntbak_wire::bytes::{u16_at, utf16_units};
 
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 20;

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use ntbak_wire::bytes::copy_at;
 use ntbak_wire::record::{
     Extent, Extents, FileInfo, Link, NodeId, SmallKind, StreamFlags, StreamHead, Times,
 };
@@ -20,7 +21,7 @@ use crate::efs::Encrypted;
 use crate::error::{Error, Result};
 use crate::host::beside::{Beside, Named, NamedStream, OddSide};
 use crate::host::holes;
-use crate::host::node::{Known, Node, Spot, read_at, read_bytes};
+use crate::host::node::{Known, Node, Spot, read_at};
 use crate::host::samba::Dialect;
 use crate::memory::StreamKey;
 use crate::report::{FileReport, LossKind};
@@ -79,7 +80,7 @@ enum Held {
 impl Held {
     fn read(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
         match self {
-            Self::Bytes(bytes) => Ok(read_bytes(bytes, offset, buf)),
+            Self::Bytes(bytes) => Ok(copy_at(bytes, offset, buf)),
             Self::File(fd) => {
                 read_at(fd, offset, buf).map_err(|error| Error::io("reading Samba's depot", error))
             }

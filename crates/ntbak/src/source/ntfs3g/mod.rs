@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ntbak_wire::bytes::copy_at;
 use ntbak_wire::object_id::ObjectId;
 use ntbak_wire::record::{Extent, Extents, FileInfo, Link, NodeId, SmallKind, StreamFlags, StreamHead};
 use ntbak_wire::stream::StreamName;
@@ -17,7 +18,7 @@ use rustix::io::Errno;
 use crate::efs::Encrypted;
 use crate::error::{Error, Result};
 use crate::host::holes;
-use crate::host::node::{Node, Spot, read_at, read_bytes};
+use crate::host::node::{Node, Spot, read_at};
 use crate::host::ntfs3g::{self, Ntfs3gMount, StreamsInterface};
 use crate::report::{FileReport, LossKind};
 use crate::source::{Facet, FileSource};
@@ -358,7 +359,7 @@ impl FileSource for Ntfs3gSource {
 
     fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
         if let Content::Bytes(bytes) = &self.at(stream)?.content {
-            return Ok(read_bytes(bytes, offset, buf));
+            return Ok(copy_at(bytes, offset, buf));
         }
         let fd = self.descriptor(stream).map_err(|error| self.fault(error))?;
         read_at(&*fd, offset, buf)
