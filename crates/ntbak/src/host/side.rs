@@ -55,10 +55,14 @@ pub(crate) fn open_directory(dir: impl AsFd, owner: Option<u32>) -> Result<SideD
     }
 }
 
+/// How often a writer whose empty directory was removed by another one makes it again. Each time another file was
+/// finished, so that only a file system that contradicts itself gets this far.
+const ATTEMPTS: usize = 1000;
+
 /// Opens the directory of side files in `dir`, made when it is not there.
-pub(crate) fn make_directory(dir: impl AsFd) -> Result<OwnedFd> {
+fn make_directory(dir: impl AsFd) -> Result<OwnedFd> {
     // Another writer may remove it in between, because it was empty.
-    for _ in 0..8 {
+    for _ in 0..ATTEMPTS {
         match rustix::fs::mkdirat(&dir, side::DIRECTORY, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(Error::io(format!("making {}", side::DIRECTORY), error)),
@@ -73,11 +77,28 @@ pub(crate) fn make_directory(dir: impl AsFd) -> Result<OwnedFd> {
     Err(Error::new(Win32Error::ACCESS_DENIED, why))
 }
 
+/// Makes a new, empty side file of this name; gives the directory and the file.
+pub(crate) fn make_file(parent: impl AsFd, name: &OsStr) -> Result<(OwnedFd, OwnedFd)> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut attempts = 0;
+    loop {
+        let dir = make_directory(&parent)?;
+        match rustix::fs::openat(&dir, name, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => return Ok((dir, file)),
+            // Another writer has removed the directory in between.
+            Err(Errno::NOENT) if attempts < ATTEMPTS => attempts += 1,
+            Err(error) => return Err(Error::io("making the side file", error)),
+        }
+    }
+}
+
 /// Removes the side file of this name, and the directory when it was the last.
 pub(crate) fn remove(dir: impl AsFd, name: &OsStr) -> Result<()> {
     let SideDirectory::Ours(side) = open_directory(&dir, None)? else { return Ok(()) };
     match rustix::fs::unlinkat(side, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
+        Ok(()) => {}
+        // Nobody else's directory is taken away, only because it is just empty.
+        Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(Error::io("removing the side file that is there", error)),
     }
     let _ = rustix::fs::unlinkat(dir, side::DIRECTORY, AtFlags::REMOVEDIR);

@@ -9,13 +9,12 @@ use ntbak_wire::Win32Error;
 use ntbak_wire::record::{Extents, Record, SmallKind, StreamHead};
 use ntbak_wire::side::{self, SideHead};
 use ntbak_wire::stream::RecordEncoder;
-use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::fs::AtFlags;
 
 use crate::error::{Error, Result};
 use crate::host::content::put_all;
 use crate::host::node::read_at;
-use crate::host::side::{SideFile, SideStream, make_directory};
+use crate::host::side::{SideFile, SideStream, make_file};
 use crate::host::stage::temporary_name;
 
 /// Bytes that are copied at a time.
@@ -35,21 +34,8 @@ pub(crate) struct SideWriter {
 impl SideWriter {
     /// Begins a file in the side directory of `parent`.
     pub(crate) fn new(parent: &Arc<OwnedFd>) -> Result<Self> {
-        let fault = |error| Error::io("making the side file", error);
         let name = temporary_name();
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let make = |dir: &OwnedFd| rustix::fs::openat(dir, &name, flags, Mode::RUSR | Mode::WUSR);
-        let mut dir = make_directory(parent)?;
-        let mut made = make(&dir);
-        // Another writer has removed the directory in between.
-        for _ in 0..8 {
-            if !matches!(made, Err(Errno::NOENT)) {
-                break;
-            }
-            dir = make_directory(parent)?;
-            made = make(&dir);
-        }
-        let fd = made.map_err(fault)?;
+        let (dir, fd) = make_file(parent, &name)?;
         Ok(Self { parent: Arc::clone(parent), dir, name, fd, len: 0, published: false })
     }
 
