@@ -10,6 +10,7 @@ use super::{BLOCK, padding, pax, sparse};
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::limits::MAX_HEADER;
+use crate::manifest::register::Register;
 
 /// One entry that is to be written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,8 +39,8 @@ pub(crate) struct TarWriter<W> {
 }
 
 impl<W: Write> TarWriter<W> {
-    pub(crate) fn new(target: W) -> Self {
-        Self { output: Output::new(target), data: 0, padding: 0 }
+    pub(crate) fn new(target: W, register: Register) -> Self {
+        Self { output: Output::new(target, register), data: 0, padding: 0 }
     }
 
     /// Begins an entry; its content (of a sparse one: its ranges one behind the other) follows by
@@ -124,11 +125,10 @@ impl<W: Write> TarWriter<W> {
         self.output.write(data)
     }
 
-    /// Ends the entry, with zeros for what it still wants.
+    /// Completes the entry, with zeros for what it still wants.
     pub(crate) fn end(&mut self) -> Result<()> {
         self.output.zeros(self.data + self.padding)?;
         (self.data, self.padding) = (0, 0);
-        self.output.end_entry();
         Ok(())
     }
 
