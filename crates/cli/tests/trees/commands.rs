@@ -226,6 +226,16 @@ fn differences_are_told() {
     {
         assert!(told.contains(line), "{line} is not in\n{told}");
     }
+    // No terminal, no colours, unless they are asked for.
+    assert!(!told.contains('\x1b'));
+    let colored = ntbak(args!["diff", "--color", "always", &from, &to]).expect(1).stdout;
+    assert!(String::from_utf8(colored).unwrap().contains("uno.txt: \x1b[31monly in A\x1b[0m"));
+    // A name is no way to the terminal.
+    fs::write(to.join("a\x1b[2Jb\nc"), "x").unwrap();
+    for told in [ntbak(args!["diff", &from, &to]).stdout, ntbak(args!["list", &to]).stdout] {
+        assert!(!told.contains(&0x1b) && told.windows(4).any(|at| at == b"b\\nc"));
+    }
+    fs::remove_file(to.join("a\x1b[2Jb\nc")).unwrap();
     let json = ntbak(args!["diff", "--json", &from, &to]).expect(1).stdout;
     let json = String::from_utf8(json).unwrap();
     let lines: Vec<serde_json::Value> =
