@@ -830,7 +830,7 @@ fn seeded_mutations_end_in_an_error_or_a_part() {
             };
         }
         let begun = Instant::now();
-        let opened = if round % 4 == 0 { patched.salvage() } else { patched.open() };
+        let opened = if round.is_multiple_of(4) { patched.salvage() } else { patched.open() };
         let is_open = opened.is_ok();
         if let Ok(volume) = opened {
             exercise(&volume);
