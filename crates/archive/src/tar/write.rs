@@ -82,7 +82,7 @@ impl<W: Write> TarWriter<W> {
 
     /// The extended header of an entry.
     fn records(&self, entry: &NewEntry<'_>, stored: u64) -> Result<Vec<u8>> {
-        let mut records = Vec::new();
+        let mut records = Vec::with_capacity(entry.records.len() + 256);
         let mut put = |key: &str, value: &[u8]| pax::push(&mut records, key.as_bytes(), value);
         let not_utf8 = |name: &[u8]| std::str::from_utf8(name).is_err();
         if not_utf8(entry.name) || not_utf8(entry.link) {
