@@ -93,6 +93,16 @@ impl Access {
     /// Bits that no access mask may have (\[MS-FSA\] 2.1.5.1, phase 1).
     const RESERVED: Self = Self::from_bits_retain(0x0CE0_FE00);
 
+    /// Rights to change something.
+    pub(super) const WRITING: Self = Self::FILE_WRITE_DATA
+        .union(Self::FILE_APPEND_DATA)
+        .union(Self::FILE_WRITE_EA)
+        .union(Self::FILE_DELETE_CHILD)
+        .union(Self::FILE_WRITE_ATTRIBUTES)
+        .union(Self::DELETE)
+        .union(Self::WRITE_DAC)
+        .union(Self::WRITE_OWNER);
+
     /// The rights that a handle gets: generic rights mapped, and what Win32 adds to every request.
     pub(super) fn granted(self, privileges: Privileges) -> Result<Self> {
         if self.intersects(Self::RESERVED) {

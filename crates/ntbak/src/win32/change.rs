@@ -10,6 +10,7 @@ use crate::report::{Collected, FileReport, Report};
 use crate::restore::copy;
 use crate::win32::open_files::{Deletion, Enter, Place, Shared};
 use crate::win32::resolve::{Follow, Resolved};
+use crate::win32::volume::read_only;
 use crate::win32::{Access, Handle, Node, Share, System, fold};
 
 bitflags! {
@@ -37,12 +38,13 @@ impl System {
     /// `CreateDirectory`.
     ///
     /// # Errors
-    /// 183 when the name is there; 3 when its directory is not; the place refuses.
+    /// 183 when the name is there; 3 when its directory is not; 19 when the volume is only read; the place refuses.
     pub fn create_directory(&self, path: impl AsRef<[u8]>) -> Result<()> {
         let path = path.as_ref();
         let make = || {
             let _changing = self.changing();
             let resolved = self.drives().resolve(path, Follow::Itself)?;
+            refuse_read_only(resolved.node.as_ref().or(resolved.parent.as_ref()))?;
             match (resolved.parent, resolved.node, resolved.stream) {
                 (_, _, Some(_)) => Err(invalid("a stream is no directory")),
                 (_, Some(_), _) | (None, ..) => Err(there_already()),
@@ -55,7 +57,7 @@ impl System {
     /// `CreateHardLink`: `path` becomes one more name of the file `existing`, a link itself.
     ///
     /// # Errors
-    /// 183 when the name is there; 2, 3 when one of the two is not; 5 for a directory; 17 when they are on different
+    /// 183 when the name is there; 2, 3 when one of the two is not; 5 for a directory; 19 when the volume is only read; 17 when they are on different
     /// volumes; 1142 for more names than a file can have.
     pub fn create_hard_link(&self, path: impl AsRef<[u8]>, existing: impl AsRef<[u8]>) -> Result<()> {
         let (path, existing) = (path.as_ref(), existing.as_ref());
@@ -64,6 +66,7 @@ impl System {
             let (_, file) = self
                 .find(existing, Follow::Itself)
                 .map_err(|error| error.at_path(&*fold::display(existing)))?;
+            refuse_read_only(Some(&file))?;
             if file.is_directory() {
                 return Err(denied("a directory has one name"));
             }
@@ -82,7 +85,7 @@ impl System {
     /// stays until they close it, and nobody opens it any more.
     ///
     /// # Errors
-    /// 2, 3 when it is not there; 5 for a directory and a read-only file; 32 when another handle does not share deleting.
+    /// 2, 3 when it is not there; 5 for a directory and a read-only file; 19 when the volume is only read; 32 when another handle does not share deleting.
     pub fn delete_file(&self, path: impl AsRef<[u8]>) -> Result<()> {
         self.delete(path.as_ref(), false)
     }
@@ -90,7 +93,7 @@ impl System {
     /// `RemoveDirectory`: of an empty one, or a junction or link itself.
     ///
     /// # Errors
-    /// 2, 3 when it is not there; 267 for a file; 145 when something is in it; 5 for a read-only one and a root; 32 when
+    /// 2, 3 when it is not there; 267 for a file; 145 when something is in it; 5 for a read-only one and a root; 19 when the volume is only read; 32 when
     /// another handle does not share deleting.
     pub fn remove_directory(&self, path: impl AsRef<[u8]>) -> Result<()> {
         self.delete(path.as_ref(), true)
@@ -100,6 +103,7 @@ impl System {
         let delete = || {
             let _changing = self.changing();
             let (resolved, node) = self.find(path, Follow::Itself)?;
+            refuse_read_only(Some(&node))?;
             let attributes = node.source()?.info()?.attributes;
             if directory && (!attributes.is_directory() || resolved.stream.is_some()) {
                 return Err(Error::new(Win32Error::DIRECTORY, "it is no directory"));
@@ -148,7 +152,7 @@ impl System {
     /// # Errors
     /// 2, 3 when it, or the directory of the new name, is not there; 5 for a root, for a directory in the place of another
     /// file, for a read-only file, or one that is open, in whose place it is to come; 17 to another volume without
-    /// COPY_ALLOWED; 32 when another handle does not share deleting; 50 for DELAY_UNTIL_REBOOT; 87 for a directory
+    /// COPY_ALLOWED; 19 from or to a volume that is only read; 32 when another handle does not share deleting; 50 for DELAY_UNTIL_REBOOT; 87 for a directory
     /// into itself; 183 when the new name is there.
     pub fn move_file_ex(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>, flags: MoveFlags) -> Result<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
@@ -159,6 +163,7 @@ impl System {
         let change = || {
             let _changing = self.changing();
             let (resolved, node) = self.find(from, Follow::Itself)?;
+            refuse_read_only(Some(&node))?;
             if resolved.stream.is_some() {
                 return Err(invalid("a stream cannot be moved"));
             }
@@ -266,6 +271,11 @@ impl System {
         self.shares().changed();
         old.remove(&from.name, &**node)
     }
+}
+
+/// Fails with 19 where nothing can be written.
+pub(super) fn refuse_read_only(node: Option<&Arc<dyn Node>>) -> Result<()> {
+    if node.is_some_and(|node| node.is_read_only()) { Err(read_only()) } else { Ok(()) }
 }
 
 /// The last name of a path, as it is written.

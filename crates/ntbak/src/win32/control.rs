@@ -13,7 +13,7 @@
 | FSCTL_SET_ZERO_DATA 0x000980C8 | [`set_zero_data`] |
 | FSCTL_QUERY_ALLOCATED_RANGES 0x000940CF | [`query_allocated_ranges`] |
 
-Sources of the error numbers: \[MS-FSA\] 2.1.5.10 and its statuses, mapped as Windows maps them.
+What changes something is 19 on a volume that is only read, whatever the handle may. Sources of the error numbers: \[MS-FSA\] 2.1.5.10 and its statuses, mapped as Windows maps them.
 */
 
 use ntbak_wire::object_id::ObjectId;
@@ -24,6 +24,7 @@ use ntbak_wire::{FileAttributes, Win32Error};
 use crate::capability::Facts;
 use crate::error::{Error, Result};
 use crate::report::{Collected, FileReport};
+use crate::win32::change::refuse_read_only;
 use crate::win32::handle::Inner;
 use crate::win32::host_content::Rewritten;
 use crate::win32::{Access, Handle, file_io};
@@ -148,9 +149,7 @@ pub fn set_object_id(file: &Handle, id: &ObjectId) -> Result<()> {
 /// 5 for a handle that may not write and was not opened for restore.
 pub fn delete_object_id(file: &Handle) -> Result<()> {
     let inner = file.inner();
-    if !inner.restore_intent {
-        need_write(inner)?;
-    }
+    need_write(inner)?;
     inner.node.remove_small(SmallKind::ObjectId).map_err(|error| inner.at(error))
 }
 
@@ -226,6 +225,7 @@ pub fn query_allocated_ranges(file: &Handle, offset: u64, len: u64) -> Result<Ve
 }
 
 fn need_write(inner: &Inner) -> Result<()> {
+    refuse_read_only(Some(&inner.node)).map_err(|error| inner.at(error))?;
     if inner.restore_intent {
         return Ok(());
     }
@@ -233,6 +233,7 @@ fn need_write(inner: &Inner) -> Result<()> {
 }
 
 fn need_restore(inner: &Inner) -> Result<()> {
+    refuse_read_only(Some(&inner.node)).map_err(|error| inner.at(error))?;
     if inner.restore_intent {
         return Ok(());
     }

@@ -12,6 +12,7 @@ use crate::win32::host_content::Rewritten;
 use crate::win32::open_files::{Deletion, Enter, Place};
 use crate::win32::resolve::{Follow, Resolved};
 use crate::win32::system::Made;
+use crate::win32::volume::read_only;
 use crate::win32::{Access, Disposition, FileFlags, Handle, Node, Share, System, fold};
 
 /// The parameters of `CreateFile` behind the name.
@@ -63,13 +64,14 @@ impl System {
     /// | number | when |
     /// | --- | --- |
     /// | 2, 3 | the file, or a directory of its path, is not there |
-    /// | 5 | reserved access bits; a directory without BACKUP_SEMANTICS; writing to, or DELETE_ON_CLOSE of, a read-only file; CREATE_ALWAYS over a hidden or system file without these attributes; a file that is deleted and still open; the place refuses |
+    /// | 5 | reserved access bits; a directory without BACKUP_SEMANTICS; writing to, or DELETE_ON_CLOSE of, a read-only file; DELETE_ON_CLOSE on a volume that is only read; CREATE_ALWAYS over a hidden or system file without these attributes; a file that is deleted and still open; the place refuses |
     /// | 19 | the volume is only read |
     /// | 32 | another handle does not share |
     /// | 50 | FILE_ATTRIBUTE_ENCRYPTED for a new file |
     /// | 80 | CREATE_NEW, and it exists |
     /// | 87 | OPEN_REPARSE_POINT with CREATE_ALWAYS; TRUNCATE_EXISTING without write access |
     /// | 123, 206, 1920, 1921 | the path |
+    /// | 1392 | the file is damaged on its volume |
     /// | 1314 | ACCESS_SYSTEM_SECURITY without the privilege |
     pub fn create_file(&self, path: impl AsRef<[u8]>, how: Create) -> Result<Handle> {
         let path = path.as_ref();
@@ -97,6 +99,13 @@ impl System {
             let changes = self.shares().changes();
             let mut resolved = self.drives().resolve(path, follow)?;
             let existing = resolved.node.take();
+            let mut access = access;
+            let writes = access.intersects(Access::WRITING) || how.disposition != Disposition::OpenExisting;
+            if writes
+                && existing.as_ref().or(resolved.parent.as_ref()).is_some_and(|node| node.is_read_only())
+            {
+                access = self.on_read_only(how, existing.is_some())?;
+            }
             let opening = Opening { system: self, path, how, access, changes };
             let handle = match existing {
                 Some(node) => opening.existing(resolved, node)?,
@@ -107,6 +116,29 @@ impl System {
             }
         }
         Err(Error::new(Win32Error::SHARING_VIOLATION, "others change the path again and again"))
+    }
+}
+
+impl System {
+    /// The rights that a handle gets on a volume that is only read (\[MS-FSA\] 2.1.5.1 phases 2 and 6, 2.1.5.1.2.1). That
+    /// rights to write are refused at once, and not with the first use, is our choice.
+    fn on_read_only(&self, how: Create, exists: bool) -> Result<Access> {
+        match how.disposition {
+            Disposition::CreateNew | Disposition::CreateAlways | Disposition::TruncateExisting => {
+                return Err(read_only());
+            }
+            Disposition::OpenAlways if !exists => return Err(read_only()),
+            Disposition::OpenAlways | Disposition::OpenExisting => {}
+        }
+        if exists && how.flags.contains(FileFlags::DELETE_ON_CLOSE) {
+            let why = "nothing is deleted on a volume that is only read";
+            return Err(Error::new(Win32Error::ACCESS_DENIED, why));
+        }
+        let asked = (how.access - Access::MAXIMUM_ALLOWED).granted(self.privileges())?;
+        if exists && asked.intersects(Access::WRITING) {
+            return Err(read_only());
+        }
+        Ok(how.access.granted(self.privileges())? - Access::WRITING)
     }
 }
 
@@ -165,6 +197,7 @@ impl Opening<'_> {
             return Err(Error::new(Win32Error::FILE_EXISTS, "the file exists already"));
         }
         let empties = matches!(disposition, Disposition::CreateAlways | Disposition::TruncateExisting);
+        node.check()?;
         let whole = resolved.stream.is_none();
         if is_directory && whole && (empties || !flags.contains(FileFlags::BACKUP_SEMANTICS)) {
             return Err(
@@ -221,6 +254,12 @@ impl Opening<'_> {
         let Some(parent) = resolved.parent.clone().filter(|_| !resolved.directory) else {
             return Err(Error::new(Win32Error::INVALID_NAME, "a new file has a name"));
         };
+        if attributes.contains(FileAttributes::READONLY)
+            && self.how.flags.contains(FileFlags::DELETE_ON_CLOSE)
+        {
+            let why = "a read-only file is not deleted";
+            return Err(Error::new(Win32Error::ACCESS_DENIED, why));
+        }
         if attributes.contains(FileAttributes::ENCRYPTED) {
             let why = "a new file is not encrypted as it is made";
             return Err(Error::new(Win32Error::NOT_SUPPORTED, why).hint("EncryptFile encrypts it"));

@@ -112,7 +112,7 @@ impl FindFile {
         while let Some(entry) = self.entries.pop_front() {
             let name = fold::shown(&entry.name);
             let by_name = self.matches(&name);
-            let Some(node) = self.directory.child(&entry.name)? else { continue };
+            let Some(node) = self.directory.entry(&entry)? else { continue };
             if self.pattern.is_wild() && !by_name && !self.matches_short(&*node) {
                 continue;
             }

@@ -204,6 +204,11 @@ impl Node for HostNode {
         Ok(entries.collect())
     }
 
+    fn is_read_only(&self) -> bool {
+        let found = rustix::fs::fstatvfs(&self.spot().dir);
+        found.is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+    }
+
     fn is_case_sensitive(&self) -> bool {
         self.source().and_then(|source| source.info()).is_ok_and(|info| info.case_sensitive)
     }

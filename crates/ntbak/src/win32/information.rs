@@ -20,6 +20,7 @@ use ntbak_wire::record::Times;
 use ntbak_wire::{FileAttributes, FileTime, Win32Error};
 
 use crate::error::{Error, Result};
+use crate::win32::change::refuse_read_only;
 use crate::win32::create_file::SETTABLE;
 use crate::win32::facts::NodeFacts;
 use crate::win32::file_io;
@@ -233,11 +234,12 @@ impl System {
     /// `SetFileAttributes`: of a link itself. Those that Windows does not set this way stay as they are.
     ///
     /// # Errors
-    /// 2, 3: it is not there; 32 when a handle does not share writing of attributes with anybody; the place refuses.
+    /// 2, 3: it is not there; 19: the volume is only read; 32 when a handle does not share writing of attributes with anybody; the place refuses.
     pub fn set_file_attributes(&self, path: impl AsRef<[u8]>, attributes: FileAttributes) -> Result<()> {
         let path = path.as_ref();
         let at_path = |error: Error| error.at_path(&*fold::display(path));
         let (_, node) = self.find(path, Follow::Itself).map_err(at_path)?;
+        refuse_read_only(Some(&node)).map_err(at_path)?;
         let shares = self.shares();
         let _shared =
             shares.enter(node.identity(), Access::FILE_WRITE_ATTRIBUTES, Share::all()).map_err(at_path)?;

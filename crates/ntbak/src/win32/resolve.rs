@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::win32::drives::{Base, Drives};
 use crate::win32::host_volume;
 use crate::win32::path::{self, Last, Parsed, VolumePath};
-use crate::win32::{Node, Volume, fold};
+use crate::win32::{Indexed, Node, Volume, fold};
 
 /// How many links are followed before it is taken for a loop, as Windows counts them.
 const MAX_LINKS: usize = 63;
@@ -241,6 +241,11 @@ impl<'a> Walk<'a> {
 
 /// A child by its name: exactly, without regard to case, by its 8.3 name.
 pub(super) fn find(directory: &dyn Node, name: &Name, volume: &dyn Volume) -> Result<Option<Found>> {
+    match directory.indexed(name)? {
+        Indexed::Found(name, node) => return Ok(Some((name, node))),
+        Indexed::Missing => return Ok(None),
+        Indexed::Unknown => {}
+    }
     let exact = name.to_wtf8();
     if let Some(node) = directory.child(&exact)? {
         return Ok(Some((exact, node)));
@@ -253,7 +258,7 @@ pub(super) fn find(directory: &dyn Node, name: &Name, volume: &dyn Volume) -> Re
     let entries = directory.entries()?;
     for entry in &entries {
         if same(&fold::shown(&entry.name), &upper)
-            && let Some(node) = directory.child(&entry.name)?
+            && let Some(node) = directory.entry(entry)?
         {
             return Ok(Some((entry.name.clone(), node)));
         }
@@ -261,7 +266,7 @@ pub(super) fn find(directory: &dyn Node, name: &Name, volume: &dyn Volume) -> Re
     // Programs do not make such names up, and to look for one costs a look at every file.
     if name.units().len() <= 12 && name.units().contains(&u16::from(b'~')) {
         for entry in entries {
-            if let Some(node) = directory.child(&entry.name)?
+            if let Some(node) = directory.entry(&entry)?
                 && node.short_name().is_some_and(|short| volume.upper(&short) == upper)
             {
                 return Ok(Some((entry.name, node)));

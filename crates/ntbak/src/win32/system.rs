@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::restore_stream::{LinkResolver, WritePolicy};
 use crate::sink::FileSink;
+use crate::win32::change::refuse_read_only;
 use crate::win32::file_encryption::{EncryptionKeys, SharedKeys};
 use crate::win32::handle::{Inner, MakeResolver};
 use crate::win32::host_content::Rewritten;
@@ -150,6 +151,12 @@ impl System {
             resolved.stream = Some(found.ok_or_else(none)?);
         }
         Ok((resolved, node))
+    }
+
+    /// Fails with 19 where nothing can be written to what a path names, or is going to name.
+    pub(super) fn refuse_read_only(&self, path: &str) -> Result<()> {
+        let resolved = self.drives.resolve(path.as_bytes(), Follow::Itself)?;
+        refuse_read_only(resolved.node.as_ref().or(resolved.parent.as_ref()))
     }
 
     /// The file that a path names, whatever it is.

@@ -1,4 +1,5 @@
-//! Windows' functions over drives, in memory and in directories; those on ntfs-3g are among the tests of the command.
+//! Windows' functions over drives, in memory, in directories and in an image; those on ntfs-3g are among the tests of the
+//! command.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "tables/mod.rs"]
@@ -6,28 +7,29 @@
 mod tables;
 
 mod contained;
+mod image;
 mod stress;
 
-use ntbak::win32::{DirectoryVolume, Drives, MemoryVolume, System};
-use tables::{Kind, TABLES};
+use ntbak::win32::{DirectoryVolume, Drives, MemoryVolume};
+use tables::Kind;
 
 #[test]
 fn tables_in_memory() {
-    for (name, table) in TABLES {
-        eprintln!("{name}");
-        let drives =
-            Drives::new().with('C', MemoryVolume::new()).unwrap().with('E', MemoryVolume::new()).unwrap();
-        table(&System::new(drives), Kind::Memory);
-    }
+    tables::run(Kind::Memory, || {
+        Drives::new().with('C', MemoryVolume::new()).unwrap().with('E', MemoryVolume::new()).unwrap()
+    });
 }
 
 #[test]
 fn tables_in_a_directory() {
-    for (name, table) in TABLES {
-        eprintln!("{name}");
-        let (c, e) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let drives = Drives::new().with('C', DirectoryVolume::open(c.path()).unwrap()).unwrap();
-        let drives = drives.with('E', DirectoryVolume::open(e.path()).unwrap()).unwrap();
-        table(&System::new(drives), Kind::Directory);
-    }
+    let mut kept = Vec::new();
+    tables::run(Kind::Directory, || {
+        let mut drive = || {
+            let directory = tempfile::tempdir().unwrap();
+            let volume = DirectoryVolume::open(directory.path()).unwrap();
+            kept.push(directory);
+            volume
+        };
+        Drives::new().with('C', drive()).unwrap().with('E', drive()).unwrap()
+    });
 }

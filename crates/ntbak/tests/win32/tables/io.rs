@@ -33,8 +33,11 @@ pub fn read_and_write(system: &System, _: Kind) {
     fails(get_file_size_ex(&directory), 1, "the size of a directory");
 }
 
-pub fn positions(system: &System, _: Kind) {
+pub fn make_positions(system: &System) {
     put(system, r"C:\f", b"0123456789");
+}
+
+pub fn positions(system: &System, _: Kind) {
     let file = create(system, r"C:\f", READ, EXISTING).unwrap();
     let (begin, current, end) = (MoveMethod::Begin, MoveMethod::Current, MoveMethod::End);
     for (distance, method, expected) in [
