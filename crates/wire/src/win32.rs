@@ -56,6 +56,7 @@ win32_errors! {
     DISK_FULL = 112, "the disk is full";
     INVALID_NAME = 123, "the name is not valid";
     NEGATIVE_SEEK = 131, "the position is before the beginning of the file";
+    DIR_NOT_ROOT = 144, "the directory is not the root of a volume";
     DIR_NOT_EMPTY = 145, "the directory is not empty";
     ALREADY_EXISTS = 183, "it exists already";
     FILENAME_EXCED_RANGE = 206, "the name is too long";

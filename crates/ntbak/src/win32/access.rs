@@ -73,6 +73,8 @@ bitflags! {
         const DELETE_ON_CLOSE = 0x0400_0000;
         /// Open for backup or restore; without it a directory cannot be opened.
         const BACKUP_SEMANTICS = 0x0200_0000;
+        /// The handle has no position of its own.
+        const OVERLAPPED = 0x4000_0000;
         /// No caching; `BackupRead` and `BackupWrite` refuse such a handle.
         const NO_BUFFERING = 0x2000_0000;
 

@@ -153,9 +153,13 @@ impl System {
     /// 2, 3 when it, or the directory of the new name, is not there; 5 for a root, for a directory in the place of another
     /// file, for a read-only file, or one that is open, in whose place it is to come; 17 to another volume without
     /// COPY_ALLOWED; 19 from or to a volume that is only read; 32 when another handle does not share deleting; 50 for DELAY_UNTIL_REBOOT; 87 for a directory
-    /// into itself; 183 when the new name is there.
+    /// into itself, 5 for one into a directory in it; 183 when the new name is there.
     pub fn move_file_ex(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>, flags: MoveFlags) -> Result<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
+        if flags.contains(MoveFlags::DELAY_UNTIL_REBOOT | MoveFlags::COPY_ALLOWED) {
+            let why = "a move that is put off is within one volume";
+            return Err(Error::new(Win32Error::INVALID_PARAMETER, why).at_path(&*fold::display(from)));
+        }
         if flags.intersects(MoveFlags::DELAY_UNTIL_REBOOT | MoveFlags::CREATE_HARDLINK) {
             let why = "nothing is put off until the system starts again";
             return Err(Error::new(Win32Error::NOT_SUPPORTED, why).at_path(&*fold::display(from)));
@@ -224,7 +228,15 @@ impl System {
             }
             self.check_replaced(node, there)?;
         }
-        old_parent.rename(&from.name, &**node, &**parent, &name, replace)?;
+        let renamed = old_parent.rename(&from.name, &**node, &**parent, &name, replace);
+        renamed.map_err(|error| {
+            // Into itself is 87, deeper in it is 5.
+            let deeper = node.is_directory() && parent.identity() != node.identity();
+            match error.win32() {
+                Win32Error::INVALID_PARAMETER if deeper => denied("a directory cannot be moved into itself"),
+                _ => error,
+            }
+        })?;
         let new = Place { parent: Some(parent.clone()), name };
         node.moved(&**parent, &new.name);
         self.shares().renamed(node.identity(), from, &new);
@@ -248,7 +260,7 @@ impl System {
         Ok(())
     }
 
-    /// Moves a file to another volume: copied whole, then removed.
+    /// Moves a file to another volume: copied whole, its security descriptor too, then removed.
     fn move_copy(&self, from: &Resolved, node: &Arc<dyn Node>, to: &[u8], replace: bool) -> Result<()> {
         let target = self.drives().resolve(to, Follow::Itself)?;
         if let Some(there) = &target.node {
@@ -269,7 +281,9 @@ impl System {
         let report = FileReport { to: report, path: path.as_ref().as_ref() };
         copy(&*node.source()?, parent.stage(&target.name, false)?, &report)?;
         self.shares().changed();
-        old.remove(&from.name, &**node)
+        // Copied it is; that the old one stays is no failure of the function.
+        let _ = old.remove(&from.name, &**node);
+        Ok(())
     }
 }
 

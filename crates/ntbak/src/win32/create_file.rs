@@ -64,12 +64,14 @@ impl System {
     /// | number | when |
     /// | --- | --- |
     /// | 2, 3 | the file, or a directory of its path, is not there |
-    /// | 5 | reserved access bits; a directory without BACKUP_SEMANTICS; writing to, or DELETE_ON_CLOSE of, a read-only file; DELETE_ON_CLOSE on a volume that is only read; CREATE_ALWAYS over a hidden or system file without these attributes; a file that is deleted and still open; the place refuses |
+    /// | 3 | a directory without BACKUP_SEMANTICS, and the path ends with a separator |
+    /// | 5 | reserved access bits; a directory without BACKUP_SEMANTICS; a root with another disposition than to open it; writing to, or DELETE_ON_CLOSE of, a read-only file; DELETE_ON_CLOSE on a volume that is only read; CREATE_ALWAYS over a hidden or system file without these attributes; a file that is deleted and still open; the place refuses |
     /// | 19 | the volume is only read |
     /// | 32 | another handle does not share |
     /// | 50 | FILE_ATTRIBUTE_ENCRYPTED for a new file |
     /// | 80 | CREATE_NEW, and it exists |
-    /// | 87 | OPEN_REPARSE_POINT with CREATE_ALWAYS; TRUNCATE_EXISTING without write access |
+    /// | 183 | CREATE_ALWAYS or TRUNCATE_EXISTING of a directory |
+    /// | 87 | OPEN_REPARSE_POINT with CREATE_ALWAYS; TRUNCATE_EXISTING without GENERIC_WRITE; NO_BUFFERING with FILE_APPEND_DATA |
     /// | 123, 206, 1920, 1921 | the path |
     /// | 1392 | the file is damaged on its volume |
     /// | 1314 | ACCESS_SYSTEM_SECURITY without the privilege |
@@ -89,8 +91,12 @@ impl System {
         if itself && how.disposition == Disposition::CreateAlways {
             return refuse("OPEN_REPARSE_POINT cannot be combined with CREATE_ALWAYS");
         }
-        if how.disposition == Disposition::TruncateExisting && !access.contains(Access::FILE_WRITE_DATA) {
-            return refuse("TRUNCATE_EXISTING needs the right to write");
+        // The very bit: neither GENERIC_ALL nor FILE_WRITE_DATA will do.
+        if how.disposition == Disposition::TruncateExisting && !how.access.contains(Access::GENERIC_WRITE) {
+            return refuse("TRUNCATE_EXISTING needs GENERIC_WRITE");
+        }
+        if how.flags.contains(FileFlags::NO_BUFFERING) && how.access.contains(Access::FILE_APPEND_DATA) {
+            return refuse("an unbuffered handle does not append (FILE_APPEND_DATA)");
         }
         let follow = if itself { Follow::Itself } else { Follow::Links };
         let may_make = !matches!(how.disposition, Disposition::OpenExisting | Disposition::TruncateExisting);
@@ -193,17 +199,26 @@ impl Opening<'_> {
         if resolved.directory && !is_directory {
             return Err(Error::new(Win32Error::INVALID_NAME, "a file is no directory"));
         }
+        let whole = resolved.stream.is_none();
+        if is_directory && whole && !flags.contains(FileFlags::BACKUP_SEMANTICS) {
+            // As Wine's tests observe it: the separator makes the difference.
+            let code =
+                if resolved.directory { Win32Error::PATH_NOT_FOUND } else { Win32Error::ACCESS_DENIED };
+            let error = Error::new(code, "it is a directory");
+            return Err(error.hint("a directory is opened with FILE_FLAG_BACKUP_SEMANTICS"));
+        }
+        let opens = matches!(disposition, Disposition::OpenExisting | Disposition::OpenAlways);
+        if is_directory && whole && !opens && resolved.parent.is_none() {
+            return Err(denied("the root of a volume is not made anew"));
+        }
         if disposition == Disposition::CreateNew {
             return Err(Error::new(Win32Error::FILE_EXISTS, "the file exists already"));
         }
-        let empties = matches!(disposition, Disposition::CreateAlways | Disposition::TruncateExisting);
-        node.check()?;
-        let whole = resolved.stream.is_none();
-        if is_directory && whole && (empties || !flags.contains(FileFlags::BACKUP_SEMANTICS)) {
-            return Err(
-                denied("it is a directory").hint("a directory is opened with FILE_FLAG_BACKUP_SEMANTICS")
-            );
+        let empties = !opens;
+        if is_directory && whole && empties {
+            return Err(Error::new(Win32Error::ALREADY_EXISTS, "a directory is not emptied"));
         }
+        node.check()?;
         let writes = self.access.intersects(Access::FILE_WRITE_DATA | Access::FILE_APPEND_DATA) || empties;
         let deletes = flags.contains(FileFlags::DELETE_ON_CLOSE);
         if attributes.contains(FileAttributes::READONLY) && (writes && !is_directory || deletes) {

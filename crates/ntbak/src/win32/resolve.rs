@@ -95,8 +95,15 @@ impl Drives {
                 }
             },
         };
-        if path.directory || path.stream.is_some() {
+        if path.stream.is_some() {
             return Err(no_name());
+        }
+        if path.directory {
+            // A directory to look into, and no name to look for.
+            let there = self.walk(volume, path, Follow::Links)?.node;
+            let there = there.ok_or_else(|| not_found("the directory is not there"))?;
+            let is_file = || Error::new(Win32Error::DIRECTORY, "it is no directory");
+            return Err(if there.is_directory() { no_name() } else { is_file() });
         }
         let name = path.names.pop().ok_or_else(no_name)?;
         Ok((self.walk(volume.clone(), path, Follow::Links)?, Some(volume), name))

@@ -58,13 +58,28 @@ pub struct VolumeInformation {
 }
 
 impl System {
-    /// `GetVolumeInformation`: of the volume that `root` (`C:\`) is on. Any path of it will do.
+    /// `GetVolumeInformation`: of the volume with this root (`C:\`). Of Linux, any path will do.
     ///
     /// # Errors
-    /// 2, 3 when the path, or the drive, is not there.
+    /// 123 for a path that does not end with a separator; 144 for another directory; 2, 3 when the path, or the drive, is
+    /// not there.
     pub fn get_volume_information(&self, root: impl AsRef<[u8]>) -> Result<VolumeInformation> {
         let root = root.as_ref();
-        let found = self.find(root, Follow::Links).and_then(|(_, node)| node.volume_facts());
+        let ask = || {
+            let (resolved, node) = self.find(root, Follow::Links)?;
+            // Paths of Linux have no root of a volume.
+            if resolved.root.is_some() && !resolved.directory {
+                return Err(Error::new(
+                    Win32Error::INVALID_NAME,
+                    "the root of a volume ends with a separator",
+                ));
+            }
+            if resolved.root.is_some() && resolved.parent.is_some() {
+                return Err(Error::new(Win32Error::DIR_NOT_ROOT, "it is not the root of a volume"));
+            }
+            node.volume_facts()
+        };
+        let found = ask();
         found.map(|facts| information(&facts)).map_err(|error| error.at_path(&*fold::display(root)))
     }
 

@@ -1,7 +1,8 @@
 use super::*;
 use ntbak::win32::{
-    delete_object_id, delete_reparse_point, get_object_id, get_reparse_point, query_allocated_ranges,
-    read_file, set_object_id, set_reparse_point, set_sparse, set_zero_data, write_file_at,
+    MoveMethod, delete_object_id, delete_reparse_point, get_object_id, get_reparse_point,
+    query_allocated_ranges, read_file, set_file_pointer_ex, set_object_id, set_reparse_point, set_sparse,
+    set_zero_data, write_file_at,
 };
 use ntbak_wire::object_id::{Guid, ObjectId};
 use ntbak_wire::reparse::{ReparseTag, build};
@@ -113,6 +114,7 @@ pub fn zeros_and_ranges(system: &System, kind: Kind) {
         fails(set_zero_data(&file, offset, beyond), expected, (offset, beyond));
     }
     let mut buffer = vec![9; 300_001];
+    set_file_pointer_ex(&file, 0, MoveMethod::Begin).unwrap();
     assert_eq!(read_file(&file, &mut buffer).unwrap(), 300_000);
     assert!(
         buffer[100..200] == [0; 100] && buffer[..100] == [7; 100] && buffer[200..300_000] == [7; 299_800]

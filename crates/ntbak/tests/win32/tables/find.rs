@@ -92,7 +92,11 @@ pub fn make_errors(system: &System) {
 pub fn errors(system: &System, _: Kind) {
     for (path, expected) in [
         (r"C:\", 2),
-        (r"C:\f\", 2),
+        (r"C:\f\", 267),
+        (r"C:\gone\", 3),
+        (r"C:\nul*", 2),
+        (r"C:\nul\*", 3),
+        (r"C:\gone\nul\x", 3),
         (r"C:\gone*", 2),
         (r"C:\gone", 2),
         (r"C:\gone\*", 3),

@@ -154,8 +154,7 @@ pub fn exists(system: &System, path: &str) -> bool {
 
 /// The names in a directory, sorted.
 pub fn names(system: &System, path: &str) -> Vec<String> {
-    let mut names: Vec<_> =
-        system.list(path).unwrap().iter().map(|found| found.name.to_string()).collect();
+    let mut names: Vec<_> = system.list(path).unwrap().iter().map(|found| found.name.to_string()).collect();
     names.sort();
     names
 }

@@ -23,7 +23,7 @@ pub fn spellings(system: &System, _: Kind) {
         r"C:\x\..\dir\file.txt",
         r"C:\..\..\dir\file.txt",
         r"C:\dir\file.txt.",
-        r"C:\dir. \file.txt . .",
+        r"C:\dir.\file.txt . .",
         r"C:\dir\file.txt::$DATA",
         r"C:\dir\file.txt::$data",
     ] {
@@ -66,6 +66,11 @@ pub fn errors(system: &System, kind: Kind) {
         (r"C:\f:s:$BITMAP", 123),
         (r"C:\f:a/b", 123),
         (r"C:\con", 123),
+        // In the middle it is a name like others, and so are dots and spaces.
+        (r"C:\con\f", 3),
+        (r"C:\dir. \f", 3),
+        (r"C:\.. \f", 3),
+        (r"C:\...\f", 3),
         (r"C:\LPT9.txt", 123),
         (r"\\?\C:\a/b", 123),
         (r"\\?\C:\..\f", 123),
