@@ -9,7 +9,7 @@ use std::fs;
 use ntbak::VolumeOptions;
 use ntbak::win32::{DirectoryVolume, Drives, MemoryVolume, System};
 use tables::protected::Protected;
-use tables::{Kind, READABLE};
+use tables::{Kind, READABLE, short};
 
 use crate::common::mount::Volume;
 use crate::common::need_volumes;
@@ -54,6 +54,26 @@ fn an_image_of_ntfs_3g_is_only_read() {
             tables::put(system, r"C:\dir\inside", b"inside");
         },
         |system| Protected { system, file: r"C:\file", stream: "stream", directory: r"C:\dir" }.all(),
+    );
+}
+
+#[test]
+fn short_names_on_ntfs_3g_and_in_its_image() {
+    need_volumes!();
+    let make = |system: &System| {
+        short::make(system);
+        short::look(system, Kind::Ntfs3g);
+    };
+    on_image(&short::source(), make, |system| short::look(system, Kind::Image));
+    on_image(
+        &short::source(),
+        |system| {
+            short::make(system);
+            short::change(system, Kind::Ntfs3g);
+        },
+        |system| {
+            assert_eq!(tables::names(system, r"C:\dir"), ["moved", "plain.txt"]);
+        },
     );
 }
 

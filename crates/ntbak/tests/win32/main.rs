@@ -7,11 +7,12 @@
 mod tables;
 
 mod contained;
+mod faults;
 mod image;
 mod stress;
 
-use ntbak::win32::{DirectoryVolume, Drives, MemoryVolume};
-use tables::Kind;
+use ntbak::win32::{DirectoryVolume, Drives, MemoryVolume, System};
+use tables::{Kind, short};
 
 #[test]
 fn tables_in_memory() {
@@ -32,4 +33,22 @@ fn tables_in_a_directory() {
         };
         Drives::new().with('C', drive()).unwrap().with('E', drive()).unwrap()
     });
+}
+
+#[test]
+fn short_names_in_memory_and_in_a_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let drives = |kind| {
+        let drives = Drives::new().with('E', short::source()).unwrap();
+        match kind {
+            Kind::Memory => drives.with('C', MemoryVolume::new()).unwrap(),
+            _ => drives.with('C', DirectoryVolume::open(directory.path()).unwrap()).unwrap(),
+        }
+    };
+    for kind in [Kind::Memory, Kind::Directory] {
+        let system = System::new(drives(kind));
+        short::make(&system);
+        short::look(&system, kind);
+        short::change(&system, kind);
+    }
 }

@@ -15,9 +15,11 @@ mod io;
 mod links;
 mod open;
 mod paths;
+mod privileges;
 pub mod protected;
 mod read;
 mod share;
+pub mod short;
 
 /// What kind of drive a table runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +86,8 @@ pub const TABLES: &[Table] = &[
     ("control: sparse", control::sparse),
     ("control: zeros and ranges", control::zeros_and_ranges),
     ("links: new files", links::made_through),
+    ("privileges: numbers", privileges::numbers),
+    ("privileges: held or not", privileges::held),
 ];
 
 /// Runs all tables, each on a drive of its own.
