@@ -2,11 +2,12 @@
 //! command.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[allow(unreachable_pub)]
+mod contained;
 #[path = "tables/mod.rs"]
 #[allow(unreachable_pub)]
 mod tables;
 
-mod contained;
 mod faults;
 mod image;
 mod stress;
@@ -50,5 +51,31 @@ fn short_names_in_memory_and_in_a_directory() {
         short::make(&system);
         short::look(&system, kind);
         short::change(&system, kind);
+    }
+}
+
+mod containment {
+    use std::time::Duration;
+
+    use super::contained::{self, Fortress};
+
+    #[test]
+    fn paths_that_climb() {
+        contained::paths_that_climb(&Fortress::new);
+    }
+
+    #[test]
+    fn links_that_lead_out() {
+        contained::links_that_lead_out(&Fortress::new);
+    }
+
+    #[test]
+    fn reparse_points_that_lead_out() {
+        contained::reparse_points_that_lead_out(&Fortress::new);
+    }
+
+    #[test]
+    fn a_race_leads_nowhere() {
+        contained::a_race_leads_nowhere(&Fortress::new, Duration::from_secs(3));
     }
 }
