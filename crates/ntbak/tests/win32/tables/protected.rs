@@ -132,14 +132,15 @@ impl Protected<'_> {
         fails(system.set_disposition(&file, true), 5, "FileDispositionInfo");
         fails(system.rename(&file, r"C:\new", false), 5, "FileRenameInfo");
         fails(set_zero_data(&file, 0, 1), 5, "FSCTL_SET_ZERO_DATA");
+        fails(set_sparse(&file, true), 19, "FSCTL_SET_SPARSE");
+        fails(set_sparse(&directory, true), 87, "FSCTL_SET_SPARSE of a directory");
         let link = ntbak_wire::reparse::symlink_from_print_name(&Name::from("x")).unwrap();
         let tag = ntbak_wire::reparse::build(ntbak_wire::reparse::ReparseTag::SYMLINK, None, b"").unwrap();
         for file in [&file, &directory] {
-            fails(set_reparse_point(file, &link), 19, "FSCTL_SET_REPARSE_POINT");
-            fails(delete_reparse_point(file, &tag), 19, "FSCTL_DELETE_REPARSE_POINT");
+            fails(set_reparse_point(file, &link), 5, "FSCTL_SET_REPARSE_POINT");
+            fails(delete_reparse_point(file, &tag), 5, "FSCTL_DELETE_REPARSE_POINT");
             fails(set_object_id(file, &ObjectId::parse(&[1; 64]).unwrap()), 19, "FSCTL_SET_OBJECT_ID");
-            fails(delete_object_id(file), 19, "FSCTL_DELETE_OBJECT_ID");
-            fails(set_sparse(file, true), 19, "FSCTL_SET_SPARSE");
+            fails(delete_object_id(file), 5, "FSCTL_DELETE_OBJECT_ID");
             let mut written = 9;
             let got = backup_write(Some(file), &[0; 20], &mut written, false, false, &mut Context::default());
             fails(got, 19, "BackupWrite");
