@@ -104,9 +104,8 @@ pub fn write_file(file: &Handle, data: &[u8]) -> Result<usize> {
     let inner = file.inner();
     need_write(inner)?;
     let mut position = lock(&inner.position);
-    let only_appends = !inner.access.contains(Access::FILE_WRITE_DATA);
-    let offset = if only_appends && !data.is_empty() { get_size(inner)? } else { *position };
-    write_at(inner, offset, data)?;
+    let at_end = !inner.access.contains(Access::FILE_WRITE_DATA) && !data.is_empty();
+    let offset = write_or_append(inner, (!at_end).then_some(*position), data)?;
     *position = offset.saturating_add(data.len() as u64);
     Ok(data.len())
 }
@@ -121,8 +120,8 @@ pub fn write_file_at(file: &Handle, offset: u64, data: &[u8]) -> Result<usize> {
     need_write(inner)?;
     let only_appends = !inner.access.contains(Access::FILE_WRITE_DATA);
     let mut position = lock(&inner.position);
-    let offset = if only_appends || offset == u64::MAX { get_size(inner)? } else { offset };
-    write_at(inner, offset, data)?;
+    let at_end = only_appends || offset == u64::MAX;
+    let offset = write_or_append(inner, (!at_end).then_some(offset), data)?;
     if !inner.flags.contains(FileFlags::OVERLAPPED) {
         *position = offset.saturating_add(data.len() as u64);
     }
@@ -131,6 +130,18 @@ pub fn write_file_at(file: &Handle, offset: u64, data: &[u8]) -> Result<usize> {
 
 fn need_write(inner: &Inner) -> Result<()> {
     inner.need(Access::FILE_WRITE_DATA | Access::FILE_APPEND_DATA, "write content (FILE_WRITE_DATA)")
+}
+
+/// Writes at an offset or at the end, and answers where that was.
+fn write_or_append(inner: &Inner, offset: Option<u64>, data: &[u8]) -> Result<u64> {
+    if let Some(offset) = offset {
+        return write_at(inner, offset, data).map(|()| offset);
+    }
+    let end = inner.shared.end();
+    let _held = lock(&end);
+    let offset = get_size(inner)?;
+    write_at(inner, offset, data)?;
+    Ok(offset)
 }
 
 fn write_at(inner: &Inner, offset: u64, data: &[u8]) -> Result<()> {

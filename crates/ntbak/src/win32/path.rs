@@ -28,7 +28,7 @@ use crate::win32::fold;
 /// The most UTF-16 units of a path.
 const LONGEST_PATH: usize = 32_767;
 /// The most UTF-16 units of a name.
-const LONGEST_NAME: usize = 255;
+pub(super) const LONGEST_NAME: usize = 255;
 
 const BACKSLASH: u16 = b'\\' as u16;
 const SLASH: u16 = b'/' as u16;
@@ -223,6 +223,9 @@ fn check_name(name: &[u16], pattern: bool) -> Result<()> {
     if name.is_empty() {
         return Err(invalid("a name in it is empty"));
     }
+    if name == [DOT] || name == [DOT, DOT] {
+        return Err(invalid("`.` and `..` have no streams"));
+    }
     if name.len() > LONGEST_NAME {
         return Err(invalid("a name in it has more than 255 units"));
     }
@@ -323,6 +326,12 @@ mod tests {
             (r"C:\a:$I30:$INDEX_ALLOCATION", "C a/"),
             (r"C:\:s", "C :s"),
             (r"C:\a\:s", "123"),
+            (r"C:\a\.:s", "123"),
+            (r"C:\a\..:s", "123"),
+            (r"C:\a\..::$DATA", "123"),
+            (r"C:\a\..::$INDEX_ALLOCATION", "123"),
+            (r"C:\a\.. :s", "C a|.. :s"),
+            (r"\\?\C:\..:s", "123"),
             (r"C:\a:", "123"),
             (r"C:\a:s:$EA", "123"),
             (r"C:\a:s\b", "123"),

@@ -75,6 +75,18 @@ impl Drives {
         }
     }
 
+    /// The last name of a path as it is written; `None` for one of Linux, where each file has one spelling.
+    pub(super) fn last_name(&self, path: &[u8]) -> Option<Name> {
+        let path = match path::parse(path, Last::Name, |letter| self.has(letter)).ok()? {
+            Parsed::Drive(_, path) => path,
+            Parsed::Base(path) if matches!(self.base, Base::Volume(_)) => {
+                path::volume_path(path, false, Last::Name).ok()?
+            }
+            Parsed::Base(_) => return None,
+        };
+        path.names.into_iter().next_back()
+    }
+
     /// The directory of a path whose last name may be a pattern, and that name.
     pub(super) fn resolve_pattern(&self, path: &[u8]) -> Result<PatternIn> {
         let no_name = || Error::new(Win32Error::FILE_NOT_FOUND, "the path ends without a name to look for");
@@ -306,7 +318,7 @@ fn steps(target: &[u16]) -> Result<VecDeque<Step>> {
             continue;
         }
         // A stream, a separator of Linux: no name of a link has them.
-        if part.iter().any(|unit| fold::is_reserved(*unit)) {
+        if part.len() > path::LONGEST_NAME || part.iter().any(|unit| fold::is_reserved(*unit)) {
             return Err(nowhere("the target of the link has a name that cannot be"));
         }
         steps.push_back(Step::Name(Name::from_units(part.to_vec())));

@@ -36,6 +36,30 @@ fn tables_in_a_directory() {
     });
 }
 
+/// Paths of Linux: each file has one spelling, and it keeps it.
+#[test]
+fn names_of_linux_stay_as_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let system = System::new(Drives::new().with_posix());
+    for name in ["a:b", "dot.", "space ", "A", "a"] {
+        let path = directory.path().join(name);
+        std::fs::write(&path, name).unwrap();
+        system.move_file_ex(path.to_str().unwrap(), path.to_str().unwrap(), Default::default()).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), name);
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 5);
+    // On a drive they are shown as Windows can write them, and so they can be written.
+    let system =
+        System::new(Drives::new().with('C', DirectoryVolume::open(directory.path()).unwrap()).unwrap());
+    for name in ["a\u{F03A}b", "dot.", "space "] {
+        let path = format!(r"\\?\C:\{name}");
+        system.move_file_ex(&path, &path, Default::default()).unwrap();
+    }
+    for name in ["a:b", "dot.", "space "] {
+        assert_eq!(std::fs::read_to_string(directory.path().join(name)).unwrap(), name);
+    }
+}
+
 #[test]
 fn short_names_in_memory_and_in_a_directory() {
     let directory = tempfile::tempdir().unwrap();

@@ -189,6 +189,24 @@ pub fn moves(system: &System, kind: Kind) {
     fails(create(system, r"C:\x\l", READ, EXISTING), 2, "it leads nowhere from there");
 }
 
+pub fn spellings(system: &System, kind: Kind) {
+    let none = MoveFlags::empty();
+    put(system, r"\\?\C:\name.", b"n");
+    for (from, to, shown) in [
+        // As it is, dot and all.
+        (r"\\?\C:\name.", r"\\?\C:\name.", "name."),
+        (r"\\?\C:\name.", r"C:\other", "other"),
+        (r"C:\other", r"C:\OTHER::$DATA", "OTHER"),
+        (r"C:\OTHER", r"C:\x\..\Other. .", "Other"),
+        (r"C:\Other", r"C:Other", "Other"),
+        (r"C:\Other", r"C:OTHER", "OTHER"),
+        (r"C:\OTHER", r"C:/OTHER/../other", "other"),
+    ] {
+        fails(system.move_file_ex(from, to, none), 0, (from, to));
+        assert_eq!(names(system, r"C:\"), [shown], "{kind:?} {from} {to}");
+    }
+}
+
 fn strings(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }

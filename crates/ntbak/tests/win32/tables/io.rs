@@ -89,6 +89,29 @@ pub fn ends(system: &System, _: Kind) {
     assert_eq!(get_file_size_ex(&file).unwrap(), 5);
 }
 
+pub fn appended_by_many(system: &System, kind: Kind) {
+    put(system, r"C:\f", b"");
+    let writer = |by: u8| {
+        let file = create(system, r"C:\f", Access::FILE_APPEND_DATA, EXISTING).unwrap();
+        for n in 0..50 {
+            let wrote = if n % 2 == 0 {
+                write_file(&file, &[by; 3])
+            } else {
+                write_file_at(&file, u64::MAX, &[by; 3])
+            };
+            assert_eq!(wrote.unwrap(), 3);
+        }
+    };
+    std::thread::scope(|scope| {
+        for by in *b"abc" {
+            scope.spawn(move || writer(by));
+        }
+    });
+    let got = get(system, r"C:\f");
+    assert_eq!(got.len(), 450, "{kind:?}: none wrote over another");
+    assert!(got.chunks(3).all(|three| three == [three[0]; 3]), "{kind:?}");
+}
+
 pub fn rights(system: &System, _: Kind) {
     put(system, r"C:\f", b"0123");
     for (access, reads, writes, ends) in [
