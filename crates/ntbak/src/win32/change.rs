@@ -48,7 +48,10 @@ impl System {
             match (resolved.parent, resolved.node, resolved.stream) {
                 (_, _, Some(_)) => Err(invalid("a stream is no directory")),
                 (_, Some(_), _) | (None, ..) => Err(there_already()),
-                (Some(parent), None, None) => parent.create(&resolved.name, true).map(drop),
+                (Some(parent), None, None) => {
+                    self.refuse_deleted(&*parent)?;
+                    parent.create(&resolved.name, true).map(drop)
+                }
             }
         };
         make().map_err(|error: Error| error.at_path(&*fold::display(path)))
@@ -76,6 +79,7 @@ impl System {
             }
             let parent = resolved.parent.filter(|_| !resolved.directory && resolved.stream.is_none());
             let parent = parent.ok_or_else(|| invalid("a new name is that of a file"))?;
+            self.refuse_deleted(&*parent)?;
             parent.link(&resolved.name, &*file)
         };
         make().map_err(|error: Error| error.at_path(&*fold::display(path)))
@@ -230,6 +234,7 @@ impl System {
             }
             held = self.check_replaced(node, there)?;
         }
+        self.refuse_deleted(&**parent)?;
         let renamed = old_parent.rename(&from.name, &**node, &**parent, &name, replace);
         renamed.map_err(|error| {
             // Into itself is 87, deeper in it is 5.
@@ -280,6 +285,7 @@ impl System {
         let (Some(parent), Some(old)) = (&target.parent, &from.parent) else {
             return Err(denied("the root of a volume stays"));
         };
+        self.refuse_deleted(&**parent)?;
         let path = fold::display(to);
         let silent = Collected::new();
         let report: &dyn Report = match self.report() {

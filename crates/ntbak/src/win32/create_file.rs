@@ -65,7 +65,7 @@ impl System {
     /// | --- | --- |
     /// | 2, 3 | the file, or a directory of its path, is not there |
     /// | 3 | a directory without BACKUP_SEMANTICS, and the path ends with a separator |
-    /// | 5 | reserved access bits; a directory without BACKUP_SEMANTICS; a root with another disposition than to open it; writing to, or DELETE_ON_CLOSE of, a read-only file; DELETE_ON_CLOSE on a volume that is only read; CREATE_ALWAYS over a hidden or system file without these attributes; a file that is deleted and still open; the place refuses |
+    /// | 5 | reserved access bits; a directory without BACKUP_SEMANTICS; a root with another disposition than to open it; writing to, or DELETE_ON_CLOSE of, a read-only file; DELETE_ON_CLOSE on a volume that is only read; CREATE_ALWAYS over a hidden or system file without these attributes; a file that is deleted and still open, a new one in such a directory; the place refuses |
     /// | 19 | the volume is only read |
     /// | 32 | another handle does not share |
     /// | 50 | FILE_ATTRIBUTE_ENCRYPTED for a new file |
@@ -279,6 +279,7 @@ impl Opening<'_> {
             let why = "a new file is not encrypted as it is made";
             return Err(Error::new(Win32Error::NOT_SUPPORTED, why).hint("EncryptFile encrypts it"));
         }
+        self.system.refuse_deleted(&*parent)?;
         let node = match parent.create(&resolved.name, false) {
             Ok(node) => node,
             Err(error) if error.win32() == Win32Error::ALREADY_EXISTS => return Ok(None),

@@ -50,8 +50,8 @@ pub struct FindFile {
 /// The files come in the order of the volume; `.` and `..` come first, in all directories but a root.
 ///
 /// # Errors
-/// 2 when nothing matches, or the path ends with a separator; 3 when its directory is not there; 267 when that is a file; 123 for a path that
-/// cannot be.
+/// 2 when nothing matches, or the path ends with a separator; 3 when its directory is not there; 267 when that is a file;
+/// 123 for a path that cannot be.
 pub fn find_first_file(system: &System, path: impl AsRef<[u8]>) -> Result<(FindFile, FindData)> {
     let path = path.as_ref();
     let first = || {

@@ -234,7 +234,7 @@ impl System {
     /// `SetFileAttributes`: of a link itself. Those that Windows does not set this way stay as they are.
     ///
     /// # Errors
-    /// 2, 3: it is not there; 19: the volume is only read; 32 when a handle does not share writing of attributes with anybody; the place refuses.
+    /// 2, 3: it is not there; 19: the volume is only read; 5: it is deleted, and still open; the place refuses.
     pub fn set_file_attributes(&self, path: impl AsRef<[u8]>, attributes: FileAttributes) -> Result<()> {
         let path = path.as_ref();
         let at_path = |error: Error| error.at_path(&*fold::display(path));
@@ -257,6 +257,8 @@ impl System {
         let inner = file.inner();
         inner.need(Access::DELETE, "delete (DELETE)")?;
         let stream = inner.stream.clone();
+        // Nothing comes into a directory that is found empty here.
+        let _changing = self.changing();
         if !delete {
             self.shares().set_pending(inner.identity, stream.as_ref(), None);
             return Ok(());

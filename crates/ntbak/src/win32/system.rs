@@ -137,6 +137,14 @@ impl System {
         lock(&self.changing)
     }
 
+    /// Fails where `parent` is deleted, and still open: nothing comes into it any more.
+    pub(super) fn refuse_deleted(&self, parent: &dyn Node) -> Result<()> {
+        if self.shares().is_pending(parent.identity(), None) {
+            return Err(Error::new(Win32Error::ACCESS_DENIED, "the directory is deleted, and still open"));
+        }
+        Ok(())
+    }
+
     /// The file that a path names, a link itself, if it is there.
     pub(super) fn find(&self, path: &[u8], follow: Follow) -> Result<(Resolved, Arc<dyn Node>)> {
         let mut resolved = self.drives.resolve(path, follow)?;
