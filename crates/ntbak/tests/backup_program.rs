@@ -5,7 +5,7 @@
 mod common;
 #[path = "efs/made.rs"]
 #[allow(dead_code)]
-mod made;
+pub(crate) mod made;
 #[path = "../examples/backup_program.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod program;

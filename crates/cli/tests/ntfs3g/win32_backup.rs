@@ -2,12 +2,12 @@
 
 #[path = "../../../ntbak/tests/backup_program.rs"]
 #[allow(unreachable_pub, dead_code)]
-mod program;
+pub(crate) mod tree;
 
 use ntbak::VolumeOptions;
 use ntbak::win32::{DirectoryVolume, ImageVolume};
 
-use program::Lost;
+use tree::Lost;
 
 use crate::common::mount::{Volume, WINDOWS};
 use crate::common::need_volumes;
@@ -15,19 +15,19 @@ use crate::common::need_volumes;
 #[test]
 fn the_backup_program_on_ntfs_3g_and_from_an_image() {
     need_volumes!();
-    let before = program::everything();
+    let before = tree::everything();
     let (mut volume, mut second) = (Volume::new(64), Volume::new(64));
-    let mounted = |volume: &Volume| program::drive(DirectoryVolume::open(volume.root()).unwrap());
-    program::restore(&mounted(&volume), &program::backed_up(&program::drive(before.clone())));
+    let mounted = |volume: &Volume| tree::drive(DirectoryVolume::open(volume.root()).unwrap());
+    tree::restore(&mounted(&volume), &tree::backed_up(&tree::drive(before.clone())));
     // Else reading changes the access times there.
     volume.remount(&format!("{WINDOWS},noatime"));
     second.remount(&format!("{WINDOWS},noatime"));
-    program::compare(&before, &program::backed_up(&mounted(&volume)), Lost::ContentOfReparsePoints);
+    tree::compare(&before, &tree::backed_up(&mounted(&volume)), Lost::ContentOfReparsePoints);
     volume.unmount();
     let image = ImageVolume::open(volume.image(), VolumeOptions::default()).unwrap();
-    let from_image = program::backed_up(&program::drive(image));
-    program::compare(&before, &from_image, Lost::ChangeTime);
+    let from_image = tree::backed_up(&tree::drive(image));
+    tree::compare(&before, &from_image, Lost::ChangeTime);
     // From an image to a mount.
-    program::restore(&mounted(&second), &from_image);
-    program::compare(&before, &program::backed_up(&mounted(&second)), Lost::ContentOfReparsePoints);
+    tree::restore(&mounted(&second), &from_image);
+    tree::compare(&before, &tree::backed_up(&mounted(&second)), Lost::ContentOfReparsePoints);
 }

@@ -38,7 +38,7 @@ fn tables_in_an_image() {
     for (name, make, look) in READABLE {
         eprintln!("{name}");
         let other = MemoryVolume::new();
-        on_image(&other, |system| make(system), |system| look(system, Kind::Image));
+        on_image(&other, make, |system| look(system, Kind::Image));
     }
 }
 
