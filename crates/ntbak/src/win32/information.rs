@@ -22,9 +22,10 @@ use ntbak_wire::{FileAttributes, FileTime, Win32Error};
 use crate::error::{Error, Result};
 use crate::win32::change::refuse_read_only;
 use crate::win32::create_file::SETTABLE;
-use crate::win32::facts::NodeFacts;
+use crate::win32::facts::{NodeFacts, allocation};
 use crate::win32::file_io;
 use crate::win32::handle::Inner;
+use crate::win32::host_content::Rewritten;
 use crate::win32::open_files::Deletion;
 use crate::win32::resolve::Follow;
 use crate::win32::{Access, Handle, Node, Share, System, fold};
@@ -47,7 +48,7 @@ pub struct BasicInfo {
 /// FILE_STANDARD_INFO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StandardInfo {
-    /// Bytes that the stream takes on the volume, in clusters of 4 KiB.
+    /// Bytes that the stream takes on the volume; where that is not known, in clusters of 4 KiB.
     pub allocation_size: u64,
     /// Bytes of the stream.
     pub end_of_file: u64,
@@ -207,9 +208,15 @@ pub fn get_standard_info(system: &System, file: &Handle) -> Result<StandardInfo>
     let inner = file.inner();
     let facts = facts(inner)?;
     let mut sizes = (facts.allocated, facts.size);
-    if inner.stream.is_some() {
-        let size = file_io::get_size(inner)?;
-        sizes = (size.div_ceil(4096).saturating_mul(4096), size);
+    if let Some(name) = &inner.stream {
+        let allocated = || {
+            let source = inner.node.source()?;
+            match Rewritten::find(&*source, name)? {
+                Some((at, head)) => allocation(&*source, at, head.size, &head.extents, head.flags),
+                None => Ok(0),
+            }
+        };
+        sizes = (allocated().map_err(|error| inner.at(error))?, file_io::get_size(inner)?);
     }
     Ok(StandardInfo {
         allocation_size: sizes.0,

@@ -81,7 +81,8 @@ impl System {
         self
     }
 
-    /// The same with a report, which hears what `BackupWrite` passes over: Windows' function has no way to say it.
+    /// The same with a report, which hears what `BackupWrite` passes over, and what `BackupRead` cannot read: Windows'
+    /// functions have no way to say it.
     #[must_use]
     pub fn with_report(mut self, report: Arc<dyn Report + Send>) -> Self {
         self.report = Some(report);

@@ -12,7 +12,12 @@ mod faults;
 mod image;
 mod stress;
 
-use ntbak::win32::{DirectoryVolume, Drives, MemoryVolume, System};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use ntbak::win32::{Context, DirectoryVolume, Drives, MemoryVolume, System, backup_read};
+use ntbak::{Collected, LossKind};
 use tables::{Kind, short};
 
 #[test]
@@ -58,6 +63,23 @@ fn names_of_linux_stay_as_they_are() {
     for name in ["a:b", "dot.", "space "] {
         assert_eq!(std::fs::read_to_string(directory.path().join(name)).unwrap(), name);
     }
+}
+
+#[test]
+fn what_backup_read_cannot_give_is_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let nowhere = OsStr::from_bytes(b"\xff");
+    std::os::unix::fs::symlink(nowhere, directory.path().join("link")).unwrap();
+    let report = Arc::new(Collected::new());
+    let drives = Drives::new().with('C', DirectoryVolume::open(directory.path()).unwrap()).unwrap();
+    let system = System::new(drives).with_report(report.clone());
+    let link = tables::with(&system, r"C:\link", tables::READ, tables::ITSELF).unwrap();
+    let (mut context, mut read) = (Context::default(), 0);
+    for _ in 0..3 {
+        backup_read(Some(&link), &mut [0; 4], &mut read, false, true, &mut context).unwrap();
+    }
+    let losses: Vec<_> = report.losses().iter().map(|loss| loss.kind).collect();
+    assert_eq!(losses, [LossKind::Reparse], "once, with the first call");
 }
 
 #[test]
