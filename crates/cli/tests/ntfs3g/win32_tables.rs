@@ -13,6 +13,7 @@ use tables::{Kind, READABLE, short};
 
 use crate::common::mount::Volume;
 use crate::common::need_volumes;
+use crate::win32_backup::tree::made;
 
 #[test]
 fn tables_on_ntfs_3g() {

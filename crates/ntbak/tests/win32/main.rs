@@ -8,6 +8,10 @@ mod contained;
 #[allow(unreachable_pub)]
 mod tables;
 
+#[path = "../efs/made.rs"]
+#[allow(dead_code)]
+mod made;
+
 mod faults;
 mod image;
 mod stress;

@@ -9,6 +9,7 @@ use ntbak_wire::{FileAttributes, Name};
 
 mod change;
 mod control;
+mod encrypted;
 mod find;
 mod info;
 mod io;
@@ -54,6 +55,7 @@ pub const READABLE: &[Readable] = &[
     ("read: sharing", read::make_sharing, read::sharing),
     ("read: facts", read::make_facts, read::facts),
     ("read: a large directory", read::make_large, read::large),
+    ("encrypted: exports", encrypted::make_exports, encrypted::exports),
 ];
 
 pub const TABLES: &[Table] = &[
@@ -88,6 +90,7 @@ pub const TABLES: &[Table] = &[
     ("control: sparse", control::sparse),
     ("control: zeros and ranges", control::zeros_and_ranges),
     ("links: new files", links::made_through),
+    ("encrypted: imports", encrypted::imports),
     ("privileges: numbers", privileges::numbers),
     ("privileges: held or not", privileges::held),
 ];
