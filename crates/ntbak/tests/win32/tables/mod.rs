@@ -21,6 +21,7 @@ pub mod protected;
 mod read;
 mod share;
 pub mod short;
+mod streams;
 
 /// What kind of drive a table runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,7 @@ pub const READABLE: &[Readable] = &[
     ("read: sharing", read::make_sharing, read::sharing),
     ("read: facts", read::make_facts, read::facts),
     ("read: a large directory", read::make_large, read::large),
+    ("streams: read", streams::make_read, streams::read),
     ("encrypted: exports", encrypted::make_exports, encrypted::exports),
 ];
 
@@ -90,6 +92,7 @@ pub const TABLES: &[Table] = &[
     ("control: sparse", control::sparse),
     ("control: zeros and ranges", control::zeros_and_ranges),
     ("links: new files", links::made_through),
+    ("streams: write", streams::write),
     ("encrypted: imports", encrypted::imports),
     ("privileges: numbers", privileges::numbers),
     ("privileges: held or not", privileges::held),
