@@ -9,7 +9,7 @@ mod contained;
 mod tables;
 
 #[path = "../efs/made.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, clippy::expect_used)]
 mod made;
 
 mod faults;
