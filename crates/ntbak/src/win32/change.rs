@@ -134,12 +134,13 @@ impl System {
                 shares.set_pending(identity, resolved.stream.as_ref(), Some(deletion));
                 return Ok(());
             }
-            shares.changed();
-            match (&resolved.stream, &resolved.parent) {
+            let removed = match (&resolved.stream, &resolved.parent) {
                 (Some(stream), _) => node.remove_stream(stream),
                 (None, Some(parent)) => parent.remove(&resolved.name, &*node),
                 (None, None) => Ok(()),
-            }
+            };
+            shares.changed();
+            removed
         };
         delete().map_err(|error: Error| error.at_path(&*fold::display(path)))
     }
@@ -298,6 +299,7 @@ impl System {
         drop(held);
         // Copied it is; that the old one stays is no failure of the function.
         let _ = old.remove(&from.name, &**node);
+        self.shares().changed();
         Ok(())
     }
 }

@@ -97,7 +97,7 @@ impl OpenFiles {
         self.0.changes.load(Ordering::SeqCst)
     }
 
-    /// A name went away, or another file has it now.
+    /// A name went away, or another file has it now. Said behind that: who looked before it looks again.
     pub(super) fn changed(&self) {
         self.0.changes.fetch_add(1, Ordering::SeqCst);
     }
@@ -233,9 +233,9 @@ impl Drop for Shared {
         }
         // Still under the lock: nobody can open what is about to go.
         for (_, deletion) in due {
-            self.table.changed();
             // There is nobody to tell, as on Windows.
             let _ = deletion.run();
+            self.table.changed();
         }
     }
 }
