@@ -24,7 +24,7 @@ pub struct System {
     shares: OpenFiles,
     changing: Mutex<()>,
     privileges: Privileges,
-    policy: WritePolicy,
+    policy: Mutex<WritePolicy>,
     links: Option<MakeResolver>,
     link_root: Option<Vec<u8>>,
     report: Option<Arc<dyn Report + Send>>,
@@ -40,7 +40,7 @@ impl System {
             shares: OpenFiles::default(),
             changing: Mutex::default(),
             privileges: Privileges::all(),
-            policy: WritePolicy::default(),
+            policy: Mutex::default(),
             links: None,
             link_root: None,
             report: None,
@@ -57,9 +57,14 @@ impl System {
 
     /// The same with this policy for `BackupWrite`.
     #[must_use]
-    pub fn with_policy(mut self, policy: WritePolicy) -> Self {
-        self.policy = policy;
+    pub fn with_policy(self, policy: WritePolicy) -> Self {
+        self.set_policy(policy);
         self
+    }
+
+    /// Changes the policy for `BackupWrite` on files that are opened from now on (`ntbak_set_policy`).
+    pub fn set_policy(&self, policy: WritePolicy) {
+        *lock(&self.policy) = policy;
     }
 
     /// The same with a resolver for LINK streams: called with the path of the file that is written, for each context.
@@ -187,7 +192,7 @@ impl System {
             flags,
             restore_intent: restore && flags.contains(FileFlags::BACKUP_SEMANTICS),
             existed,
-            policy: self.policy,
+            policy: *lock(&self.policy),
             links: self.links.clone(),
             link_root: self.link_root.clone().map(|path| LinkRoot { drives: self.drives.clone(), path }),
             report: self.report.clone(),
