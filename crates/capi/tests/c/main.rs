@@ -1,0 +1,10 @@
+//! The C library as programs in C use it: they are compiled, linked with it and run.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "../../../../xtask/src/install_c.rs"]
+mod install_c;
+
+mod common;
+mod examples;
+mod installed;
+mod layout;
