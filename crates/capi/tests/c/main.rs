@@ -8,3 +8,4 @@ mod common;
 mod examples;
 mod installed;
 mod layout;
+mod python;
