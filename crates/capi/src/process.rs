@@ -41,7 +41,7 @@ pub(crate) fn system() -> &'static System {
             let volume = open_volume(location).unwrap_or_else(|error| Box::new(Unusable(error)));
             let _ = drives.map(letter, volume);
         }
-        System::new(drives).with_privileges(Privileges::of_this_process())
+        System::new(drives).with_privileges(Privileges::of_this_process()).with_links_on_drives()
     })
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, OnceLock};
 
+use base64::Engine as _;
 use ntbak_efs::{Bits, Identity, NewIdentity, PfxProtection, Usage, write_pfx};
 
 /// A language as a compiler takes it.
@@ -123,4 +124,14 @@ pub(crate) fn new_identity(name: &str) -> Identity {
 /// The key as a PFX file with the password `secret`.
 pub(crate) fn pfx(identity: &Identity) -> Vec<u8> {
     write_pfx(std::slice::from_ref(identity), "secret", PfxProtection::Aes256).unwrap()
+}
+
+/// The key and its certificate as PEM, without a password.
+pub(crate) fn pem(identity: &Identity) -> String {
+    let block = |what: &str, der: &[u8]| {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        format!("-----BEGIN {what}-----\n{text}\n-----END {what}-----\n")
+    };
+    let certificate = identity.certificate.as_ref().unwrap();
+    block("PRIVATE KEY", &identity.key.to_pkcs8()) + &block("CERTIFICATE", certificate.as_der())
 }

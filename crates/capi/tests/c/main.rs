@@ -4,6 +4,7 @@
 #[path = "../../../../xtask/src/install_c.rs"]
 mod install_c;
 
+mod cases;
 mod common;
 mod examples;
 mod installed;

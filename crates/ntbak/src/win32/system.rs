@@ -15,6 +15,7 @@ use crate::win32::handle::{Inner, MakeResolver};
 use crate::win32::host_content::Rewritten;
 use crate::win32::links::LinkRoot;
 use crate::win32::open_files::{OpenFiles, Place, Shared, lock};
+use crate::win32::path::{self, Last, Parsed};
 use crate::win32::resolve::{Follow, Resolved};
 use crate::win32::{Access, Drives, FileFlags, Handle, Identity, Node, Privileges};
 
@@ -27,6 +28,7 @@ pub struct System {
     policy: Mutex<WritePolicy>,
     links: Option<MakeResolver>,
     link_root: Option<Vec<u8>>,
+    links_on_drives: bool,
     report: Option<Arc<dyn Report + Send>>,
     keys: Arc<SharedKeys>,
 }
@@ -43,6 +45,7 @@ impl System {
             policy: Mutex::default(),
             links: None,
             link_root: None,
+            links_on_drives: false,
             report: None,
             keys: Arc::default(),
         }
@@ -82,6 +85,15 @@ impl System {
     #[must_use]
     pub fn with_link_root(mut self, directory: impl AsRef<[u8]>) -> Self {
         self.link_root = Some(directory.as_ref().to_vec());
+        self
+    }
+
+    /// The same with LINK streams whose paths begin at the root of the drive of the file that is written, as
+    /// `FindFirstFileNameW` tells names. A resolver and a link root come before it; a file that was opened by a path of Linux
+    /// becomes no link.
+    #[must_use]
+    pub fn with_links_on_drives(mut self) -> Self {
+        self.links_on_drives = true;
         self
     }
 
@@ -178,9 +190,20 @@ impl System {
         }
     }
 
+    /// The root of the drive that a path is on, where LINK streams begin there.
+    fn root_of(&self, path: &str) -> Option<Vec<u8>> {
+        let is_drive = |letter| self.drives.has(letter);
+        match path::parse(path.as_bytes(), Last::Name, is_drive) {
+            Ok(Parsed::Drive(letter, _)) if self.links_on_drives => Some(vec![letter, b':', b'\\']),
+            _ => None,
+        }
+    }
+
     pub(super) fn make_handle(&self, made: Made) -> Handle {
         let Made { node, identity, place, path, stream, access, flags, existed, shared } = made;
         let restore = self.privileges.contains(Privileges::RESTORE);
+        let link_root = self.link_root.clone().or_else(|| self.root_of(&path));
+        let link_root = link_root.map(|path| LinkRoot { drives: self.drives.clone(), path });
         Handle::new(Inner {
             id: Inner::next_id(),
             node,
@@ -194,7 +217,7 @@ impl System {
             existed,
             policy: *lock(&self.policy),
             links: self.links.clone(),
-            link_root: self.link_root.clone().map(|path| LinkRoot { drives: self.drives.clone(), path }),
+            link_root,
             report: self.report.clone(),
             keys: self.keys.clone(),
             position: Mutex::default(),
