@@ -7,6 +7,7 @@ mod install_c;
 mod cases;
 mod common;
 mod examples;
+mod fence;
 mod installed;
 mod layout;
 mod python;

@@ -535,12 +535,12 @@ static void bs_52(void) {
 }
 
 static void bs_53(void) {
-  BYTE id[64], other[64];
+  BYTE id[65], other[64];
   if (geteuid() != 0) return;
   memset(id, 1, sizeof id);
   memset(other, 2, sizeof other);
   make_file("C:\\f", "", 0);
-  ANSWERS(0, write_one("C:\\f", BACKUP_OBJECT_ID, 0, id, sizeof id));
+  ANSWERS(0, write_one("C:\\f", BACKUP_OBJECT_ID, 0, id, 64));
   ANSWERS(ERROR_ALREADY_EXISTS, write_one("C:\\f", BACKUP_OBJECT_ID, 0, other, sizeof other));
   ANSWERS(ERROR_INVALID_DATA, write_one("C:\\f", BACKUP_OBJECT_ID, 0, id, 65));
 }

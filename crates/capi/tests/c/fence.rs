@@ -1,0 +1,132 @@
+//! What a program may not do, and does; and the same programs under valgrind and with the address sanitizer.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use crate::cases::{self, all_prepared, prepared};
+use crate::common::{ASAN, CLANG_CPP, Compiler, GCC, GCC_CPP, has, program, run};
+use crate::examples::{Under, work};
+
+const FENCE: &str = "tests/c/programs/fence.c";
+const ABORTS: &str = "tests/c/programs/aborts.c";
+const THREADS: &str = "tests/c/programs/threads.c";
+const THROW: &str = "tests/c/programs/throw.cpp";
+
+/// An error ends it, and so does memory that is lost.
+const VALGRIND: Under = &[
+    "valgrind",
+    "--quiet",
+    "--error-exitcode=99",
+    "--leak-check=full",
+    "--errors-for-leak-kinds=definite,indirect",
+];
+
+fn under(under: Under, source: &str, compiler: Compiler) -> Command {
+    let program = program(source, compiler);
+    let Some((first, rest)) = under.split_first() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(rest).arg(program);
+    command
+}
+
+fn fence(how: Under, compiler: Compiler) {
+    let there = tempfile::tempdir().unwrap();
+    run(under(how, FENCE, compiler).arg(there.path()));
+}
+
+fn aborts(how: Under, compiler: Compiler) {
+    let there = tempfile::tempdir().unwrap();
+    run(under(how, ABORTS, compiler).arg(there.path()));
+}
+
+fn threads(how: Under, compiler: Compiler, rounds: &str) {
+    let there = tempfile::tempdir().unwrap();
+    run(under(how, THREADS, compiler).arg(there.path()).arg(rounds));
+}
+
+fn throws(how: Under, compiler: Compiler) {
+    let there = prepared(&["throw"]);
+    run(under(how, THROW, compiler).arg(there.path().join("throw")));
+}
+
+#[test]
+fn bad_handles_and_null_pointers_are_answered() {
+    if GCC.is_there() {
+        fence(&[], GCC);
+    }
+}
+
+#[test]
+fn a_context_is_aborted_at_each_call() {
+    if GCC.is_there() {
+        aborts(&[], GCC);
+    }
+}
+
+#[test]
+fn eight_threads_share_two_drives() {
+    if GCC.is_there() {
+        threads(&[], GCC, "10");
+    }
+}
+
+#[test]
+fn callbacks_that_throw_end_the_call() {
+    for compiler in [GCC_CPP, CLANG_CPP] {
+        if compiler.is_there() {
+            throws(&[], compiler);
+        }
+    }
+}
+
+#[test]
+fn callbacks_that_throw_through_the_library_end_the_process() {
+    if GCC_CPP.is_there() {
+        let there = prepared(&["throw"]);
+        let mut command = Command::new(program(THROW, GCC_CPP));
+        let output = command.arg(there.path().join("throw")).arg("direct").output().unwrap();
+        assert_eq!(output.status.signal(), Some(6), "{output:?}");
+    }
+}
+
+#[test]
+fn the_address_sanitizer_finds_nothing() {
+    if !ASAN.is_there() {
+        return;
+    }
+    fence(&[], ASAN);
+    aborts(&[], ASAN);
+    threads(&[], ASAN, "2");
+    run(Command::new(program(cases::SOURCE, ASAN)).arg(all_prepared().path()).arg("all"));
+    work(ASAN, &[]);
+}
+
+#[test]
+fn valgrind_finds_nothing_in_the_cases() {
+    if has("valgrind") && GCC.is_there() {
+        run(under(VALGRIND, cases::SOURCE, GCC).arg(all_prepared().path()).arg("all"));
+    }
+}
+
+#[test]
+fn valgrind_finds_nothing_in_the_fence() {
+    if has("valgrind") && GCC.is_there() {
+        fence(VALGRIND, GCC);
+        aborts(VALGRIND, GCC);
+    }
+}
+
+#[test]
+fn valgrind_finds_nothing_in_threads_and_exceptions() {
+    if has("valgrind") && GCC_CPP.is_there() {
+        threads(VALGRIND, GCC, "1");
+        throws(VALGRIND, GCC_CPP);
+    }
+}
+
+#[test]
+fn valgrind_finds_nothing_in_the_examples() {
+    if has("valgrind") && GCC.is_there() {
+        work(GCC, VALGRIND);
+    }
+}
