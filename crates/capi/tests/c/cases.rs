@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{GCC, identity, pem, program, run};
+use crate::common::{GCC, identity, new_identity, pem, pfx, program, run};
 use crate::examples::encrypt;
 
 pub(crate) const SOURCE: &str = "tests/c/programs/cases.c";
@@ -95,6 +95,18 @@ fn case(name: &str) {
     if GCC.is_there() {
         let there = prepared(&[name]);
         run(Command::new(program(SOURCE, GCC)).arg(there.path()).arg(name));
+    }
+}
+
+#[test]
+fn keys_with_a_password_and_certificates_of_others() {
+    if GCC.is_there() {
+        let there = prepared(&["keys"]);
+        let directory = there.path().join("keys");
+        fs::write(directory.join("key.pfx"), pfx(identity())).unwrap();
+        let other = new_identity("bob").certificate.unwrap();
+        fs::write(directory.join("other.der"), other.as_der()).unwrap();
+        run(Command::new(program(SOURCE, GCC)).arg(there.path()).arg("keys"));
     }
 }
 
