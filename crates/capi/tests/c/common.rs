@@ -63,6 +63,41 @@ pub(crate) fn library() -> PathBuf {
     dir
 }
 
+/// The library without what debuggers want: valgrind reads it in half the time.
+pub(crate) fn stripped() -> PathBuf {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    let make = || {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stripped");
+        std::fs::create_dir_all(&dir).unwrap();
+        let (new, to) = (dir.join(format!("{}.new", std::process::id())), dir.join("libntbak.so.0"));
+        run(Command::new("objcopy").arg("--strip-debug").arg(built().join("libntbak_capi.so")).arg(&new));
+        std::fs::rename(new, to).unwrap();
+        dir
+    };
+    MADE.get_or_init(make).clone()
+}
+
+/// What comes before a program when it is run: valgrind, or nothing.
+pub(crate) type Under = &'static [&'static str];
+
+/// An error ends it, and so does memory that is lost.
+pub(crate) const VALGRIND: Under = &[
+    "valgrind",
+    "--quiet",
+    "--error-exitcode=99",
+    "--leak-check=full",
+    "--errors-for-leak-kinds=definite,indirect",
+];
+
+/// A program, alone or under another.
+pub(crate) fn under(under: Under, source: &str, compiler: Compiler) -> Command {
+    let program = program(source, compiler);
+    let Some((first, rest)) = under.split_first() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(rest).arg(program).env("LD_LIBRARY_PATH", stripped());
+    command
+}
+
 /// A program of this source, compiled without a warning and linked; once in a process.
 pub(crate) fn program(source: &str, compiler: Compiler) -> PathBuf {
     static MADE: OnceLock<Mutex<HashMap<(String, Compiler), PathBuf>>> = OnceLock::new();

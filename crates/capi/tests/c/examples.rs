@@ -8,7 +8,7 @@ use ntbak::win32::{DirectoryVolume, Drives, EncryptionKeys, System, encrypt_file
 use ntbak_efs::{KeyRing, Recipient};
 
 use crate::common::{
-    CLANG, CLANG_CPP, Compiler, GCC, GCC_CPP, MINGW, MINGW_CPP, capi, identity, program, run,
+    CLANG, CLANG_CPP, Compiler, GCC, GCC_CPP, MINGW, MINGW_CPP, Under, capi, identity, program, run, under,
 };
 
 pub(crate) const EXAMPLES: [&str; 5] = ["backup", "restore", "efs", "streams", "links"];
@@ -52,20 +52,9 @@ fn examples_build_for_windows_as_cpp() {
     builds(MINGW_CPP);
 }
 
-/// What comes before an example when it is run: valgrind, or nothing.
-pub(crate) type Under = &'static [&'static str];
-
 /// An example with a directory as drive C.
-fn example(name: &str, compiler: Compiler, under: Under, drive: &Path) -> Command {
-    let program = program(&format!("examples/{name}.c"), compiler);
-    let mut command = match under {
-        [] => Command::new(program),
-        [first, rest @ ..] => {
-            let mut command = Command::new(first);
-            command.args(rest).arg(program);
-            command
-        }
-    };
+fn example(name: &str, compiler: Compiler, how: Under, drive: &Path) -> Command {
+    let mut command = under(how, &format!("examples/{name}.c"), compiler);
     let mut drives = std::ffi::OsString::from("C=");
     drives.push(drive);
     command.env("NTBAK_DRIVES", drives);
@@ -73,12 +62,12 @@ fn example(name: &str, compiler: Compiler, under: Under, drive: &Path) -> Comman
 }
 
 /// All examples, one after the other.
-pub(crate) fn work(compiler: Compiler, under: Under) {
+pub(crate) fn work(compiler: Compiler, how: Under) {
     let there = tempfile::tempdir().unwrap();
     let drive = there.path().join("drive");
     fs::create_dir(&drive).unwrap();
     let file = |name: &str| there.path().join(name);
-    let example = |name: &str| example(name, compiler, under, &drive);
+    let example = |name: &str| example(name, compiler, how, &drive);
     let sample = capi().join("../../testdata/sample.bkup");
     let whole = fs::read(&sample).unwrap();
 

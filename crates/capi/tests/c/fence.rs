@@ -4,30 +4,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use crate::cases::{self, all_prepared, prepared};
-use crate::common::{ASAN, CLANG_CPP, Compiler, GCC, GCC_CPP, has, program, run};
-use crate::examples::{Under, work};
+use crate::common::{ASAN, CLANG_CPP, Compiler, GCC, GCC_CPP, Under, VALGRIND, has, program, run, under};
+use crate::examples::work;
 
 const FENCE: &str = "tests/c/programs/fence.c";
 const ABORTS: &str = "tests/c/programs/aborts.c";
 const THREADS: &str = "tests/c/programs/threads.c";
 const THROW: &str = "tests/c/programs/throw.cpp";
-
-/// An error ends it, and so does memory that is lost.
-const VALGRIND: Under = &[
-    "valgrind",
-    "--quiet",
-    "--error-exitcode=99",
-    "--leak-check=full",
-    "--errors-for-leak-kinds=definite,indirect",
-];
-
-fn under(under: Under, source: &str, compiler: Compiler) -> Command {
-    let program = program(source, compiler);
-    let Some((first, rest)) = under.split_first() else { return Command::new(program) };
-    let mut command = Command::new(first);
-    command.args(rest).arg(program);
-    command
-}
 
 fn fence(how: Under, compiler: Compiler) {
     let there = tempfile::tempdir().unwrap();
@@ -103,14 +86,14 @@ fn the_address_sanitizer_finds_nothing() {
 
 #[test]
 fn valgrind_finds_nothing_in_the_cases() {
-    if has("valgrind") && GCC.is_there() {
+    if has("valgrind") && has("objcopy") && GCC.is_there() {
         run(under(VALGRIND, cases::SOURCE, GCC).arg(all_prepared().path()).arg("all"));
     }
 }
 
 #[test]
 fn valgrind_finds_nothing_in_the_fence() {
-    if has("valgrind") && GCC.is_there() {
+    if has("valgrind") && has("objcopy") && GCC.is_there() {
         fence(VALGRIND, GCC);
         aborts(VALGRIND, GCC);
     }
@@ -118,7 +101,7 @@ fn valgrind_finds_nothing_in_the_fence() {
 
 #[test]
 fn valgrind_finds_nothing_in_threads_and_exceptions() {
-    if has("valgrind") && GCC_CPP.is_there() {
+    if has("valgrind") && has("objcopy") && GCC_CPP.is_there() {
         threads(VALGRIND, GCC, "1");
         throws(VALGRIND, GCC_CPP);
     }
@@ -126,7 +109,7 @@ fn valgrind_finds_nothing_in_threads_and_exceptions() {
 
 #[test]
 fn valgrind_finds_nothing_in_the_examples() {
-    if has("valgrind") && GCC.is_there() {
+    if has("valgrind") && has("objcopy") && GCC.is_there() {
         work(GCC, VALGRIND);
     }
 }

@@ -195,7 +195,6 @@ fn table() -> (Vec<String>, String) {
 
 /// The table as a compiler makes it.
 fn compiled(compiler: Compiler, source: &str, dir: &Path) -> Vec<u64> {
-    // The address of a handle is no constant of C++ or C: the linker's part of the table is 0 then, so that it is left out.
     let (from, object, bytes) = (dir.join("layout.c"), dir.join("layout.o"), dir.join("layout.bin"));
     std::fs::write(&from, source).unwrap();
     let mut command = Command::new(compiler.0[0]);
@@ -246,6 +245,18 @@ fn layout_of_what_mingw_does_not_have() {
 }
 
 #[test]
+fn errors_are_all_in_the_header() {
+    let (header, mut errors) = (header(), 0);
+    for number in 0..16_000 {
+        if let Some(name) = ntbak_wire::Win32Error(number).name() {
+            errors += 1;
+            assert!(header.contains(&format!("#define ERROR_{name} {number}\n")), "ERROR_{name} {number}");
+        }
+    }
+    assert!(errors > 60);
+}
+
+#[test]
 fn layout_covers_all_structures() {
     for line in header().lines() {
         let asserted = line.strip_prefix("NTBAK_ASSERT_SIZE(").and_then(|rest| rest.split_once(','));
@@ -259,18 +270,18 @@ fn layout_covers_all_structures() {
         assert!(header.contains(&asserted), "windows.h does not assert the size of {structure}");
         structures += 1;
     }
-    // Each `typedef struct _X` and `typedef NtbakX X, *PX` is one of them.
-    let defined = header.lines().filter(|line| {
-        let is_ours = line.starts_with("typedef Ntbak")
-            && line.contains("*P")
-            && !["NtbakBool", "NtbakHandle", "NtbakChar16"].iter().any(|number| line.contains(number));
-        is_ours || line.starts_with("typedef struct _") || line.starts_with("typedef union _")
-    });
-    let defined: Vec<_> = defined.collect();
-    // LUID, BY_HANDLE_FILE_INFORMATION and WIN32_FIND_DATA among them; OVERLAPPED and GUID have no pointer to them by that pattern.
-    assert!(
-        defined.len() <= structures + 1,
-        "{} definitions, {structures} structures: {defined:#?}",
-        defined.len()
-    );
+    // And each one that is defined is among them: by its tag, or as another name of one of ntbak.h.
+    for line in header.lines() {
+        let tagged = line.strip_prefix("typedef struct _").or_else(|| line.strip_prefix("typedef union _"));
+        let named = tagged.and_then(|rest| rest.split_once(' ')).map(|(name, _)| name);
+        let renamed = line.strip_prefix("typedef Ntbak").and_then(|rest| rest.split([' ', ',', ';']).nth(1));
+        for name in named.into_iter().chain(renamed) {
+            let known = STRUCTURES.iter().any(|(structure, _)| *structure == name);
+            assert!(
+                known || NUMBERS.contains(&name) || POINTERS.contains(&name),
+                "{name} is not in the table"
+            );
+        }
+    }
+    assert_eq!(structures, STRUCTURES.len());
 }
