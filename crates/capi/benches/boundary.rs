@@ -1,5 +1,6 @@
-//! What it costs to come from C: `BackupRead` of the same file by the shared library, as a program in C calls it, and by the function
-//! of Rust, in turn, with buffers of 64 KiB. Prints both rates and their ratio, which is at least 0.95.
+//! What it costs to come from C: `BackupRead` of the same file by the shared library, as a program in C calls
+//! it, and by the function of Rust, in turn, with buffers of 64 KiB. Prints both rates and their ratio, which
+//! is at least 0.95.
 //!
 //! `cargo bench --package ntbak-capi`
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, missing_docs)]

@@ -14,15 +14,16 @@ use crate::{NtbakBool, NtbakHandle};
 
 /// BackupRead: the next bytes of the backup stream of a file.
 ///
-/// The buffer is filled; less comes only before the end or an error, and 0 bytes at the end, again and again. A buffer may be
-/// smaller than a header. What can be read before an error comes first, with success. The position of the handle is not used and not
-/// moved.
+/// The buffer is filled; less comes only before the end or an error, and 0 bytes at the end, again and again. A
+/// buffer may be smaller than a header. What can be read before an error comes first, with success. The
+/// position of the handle is not used and not moved.
 ///
 /// With `abort`, `*context` is freed and set to NULL, and everything else ignored; NULL is fine, and a context of
 /// ntbak_backup_write, too.
 ///
-/// Errors: 5 a right is missing, or no key opens the encrypted file; 6 no file; 38 it has become shorter; 87 a pointer is NULL, the
-/// handle is unbuffered or that of a stream, the context is that of another handle or of a write, or none.
+/// Errors: 5 a right is missing, or no key opens the encrypted file; 6 no file; 38 it has become shorter; 87 a
+/// pointer is NULL, the handle is unbuffered or that of a stream, the context is that of another handle or of a
+/// write, or none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_backup_read(
     file: NtbakHandle,
@@ -55,17 +56,20 @@ pub unsafe extern "C" fn ntbak_backup_read(
     })
 }
 
-/// BackupWrite: the next bytes of a backup stream for a file. They may be cut anywhere; with success all of them were taken.
+/// BackupWrite: the next bytes of a backup stream for a file. They may be cut anywhere; with success all of
+/// them were taken.
 ///
-/// Content is written as it comes; security descriptor, extended attributes, reparse point and object id with their last byte.
-/// What was applied before an error stays. Without `process_security`, security descriptors are passed over.
+/// Content is written as it comes; security descriptor, extended attributes, reparse point and object id with
+/// their last byte. What was applied before an error stays. Without `process_security`, security descriptors
+/// are passed over.
 ///
 /// With `abort`, `*context` is freed and set to NULL, and everything else ignored; NULL is fine, and a context of
 /// ntbak_backup_read, too. ntbak_finish instead of that says whether the backup stream was whole.
 ///
-/// Errors: 2, 3, 17 the target of a hard link; 5 a right is missing; 6 no file; 13 no backup stream; 50, 282 the place cannot hold
-/// it; 52, 183 object ids; 87 as ntbak_backup_read, and content for a directory; 112 no room; 123 a stream name; 254, 255 extended
-/// attributes; 1338 a security descriptor; 4391 to 4394 a reparse point.
+/// Errors: 2, 3, 17 the target of a hard link; 5 a right is missing; 6 no file; 13 no backup stream; 50, 282
+/// the place cannot hold it; 52, 183 object ids; 87 as ntbak_backup_read, and content for a directory; 112 no
+/// room; 123 a stream name; 254, 255 extended attributes; 1338 a security descriptor; 4391 to 4394 a reparse
+/// point.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_backup_write(
     file: NtbakHandle,
@@ -98,11 +102,12 @@ pub unsafe extern "C" fn ntbak_backup_write(
     })
 }
 
-/// BackupSeek: passes over bytes of the payload that the context is in, of a read or a write, and says how many. Never over a header:
-/// where less is left, it goes to the end of the payload and fails with 25. In a write, what is passed over reads as zeros.
+/// BackupSeek: passes over bytes of the payload that the context is in, of a read or a write, and says how
+/// many. Never over a header: where less is left, it goes to the end of the payload and fails with 25. In a
+/// write, what is passed over reads as zeros.
 ///
-/// Errors: 6 no file; 25 less was left, or the context is in a header, in a name or at the end; 87 a pointer is NULL, the context is
-/// NULL, none, or that of another handle.
+/// Errors: 6 no file; 25 less was left, or the context is in a header, in a name or at the end; 87 a pointer is
+/// NULL, the context is NULL, none, or that of another handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_backup_seek(
     file: NtbakHandle,

@@ -1,4 +1,5 @@
-//! Memory that a caller gets, and gives back: lists of certificates, messages. What is given back twice is not there any more.
+//! Memory that a caller gets, and gives back: lists of certificates, messages. What is given back twice is not
+//! there any more.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;

@@ -92,8 +92,8 @@ pub unsafe extern "C" fn ntbak_remove_directory_a(name: *const c_char) -> NtbakB
 
 /// MoveFileExW: gives a file or directory another name.
 ///
-/// Errors: 2, 3 not there; 5 what has the name cannot be replaced; 17 another volume, without MOVEFILE_COPY_ALLOWED; 19; 32; 50
-/// MOVEFILE_DELAY_UNTIL_REBOOT; 183 the name is there.
+/// Errors: 2, 3 not there; 5 what has the name cannot be replaced; 17 another volume, without
+/// MOVEFILE_COPY_ALLOWED; 19; 32; 50 MOVEFILE_DELAY_UNTIL_REBOOT; 183 the name is there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_move_file_ex_w(
     existing: *const NtbakChar16,

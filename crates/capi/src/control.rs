@@ -30,13 +30,13 @@ const REPARSE_HEADER: usize = 8;
 /// Bytes of a FILE_ALLOCATED_RANGE_BUFFER: offset and length.
 const RANGE: usize = 16;
 
-/// DeviceIoControl, with FSCTL_GET_REPARSE_POINT, FSCTL_SET_REPARSE_POINT, FSCTL_DELETE_REPARSE_POINT, FSCTL_GET_OBJECT_ID,
-/// FSCTL_SET_OBJECT_ID, FSCTL_DELETE_OBJECT_ID, FSCTL_SET_SPARSE, FSCTL_SET_ZERO_DATA and FSCTL_QUERY_ALLOCATED_RANGES. The call is over
-/// when it returns; `overlapped` may be NULL.
+/// DeviceIoControl, with FSCTL_GET_REPARSE_POINT, FSCTL_SET_REPARSE_POINT, FSCTL_DELETE_REPARSE_POINT,
+/// FSCTL_GET_OBJECT_ID, FSCTL_SET_OBJECT_ID, FSCTL_DELETE_OBJECT_ID, FSCTL_SET_SPARSE, FSCTL_SET_ZERO_DATA and
+/// FSCTL_QUERY_ALLOCATED_RANGES. The call is over when it returns; `overlapped` may be NULL.
 ///
-/// Errors: 1 another code; 2, 4390 there is no object id, no reparse point; 5 no right; 6; 19; 52, 183 object ids; 87 a pointer is NULL,
-/// the input is too short or cannot be; 122 the output holds nothing; 234 the output holds the beginning only; 145, 267, 4391 to 4394 a
-/// reparse point that does not go with the file.
+/// Errors: 1 another code; 2, 4390 there is no object id, no reparse point; 5 no right; 6; 19; 52, 183 object
+/// ids; 87 a pointer is NULL, the input is too short or cannot be; 122 the output holds nothing; 234 the output
+/// holds the beginning only; 145, 267, 4391 to 4394 a reparse point that does not go with the file.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_device_io_control(
     file: NtbakHandle,
@@ -49,7 +49,8 @@ pub unsafe extern "C" fn ntbak_device_io_control(
     overlapped: *mut NtbakOverlapped,
 ) -> NtbakBool {
     boolean(|| {
-        // SAFETY: as the caller of C vouches. Input and output may be the same, so that no slice of the one lives beside the other.
+        // SAFETY: as the caller of C vouches. Input and output may be the same, so that no slice of the one
+        // lives beside the other.
         unsafe {
             if overlapped.is_null() {
                 put(returned, 0)?;

@@ -29,11 +29,11 @@ const CREATE_NEW: u32 = 1;
 /// The most users of one call; the metadata of a file hold some hundreds.
 const MOST_USERS: u32 = 1 << 16;
 
-/// EncryptFileW: for the current user (ntbak_set_user_file_encryption_key, or the first key of ntbak_efs_add_key) and the recovery agents.
-/// The file is replaced when its encrypted form is whole.
+/// EncryptFileW: for the current user (ntbak_set_user_file_encryption_key, or the first key of
+/// ntbak_efs_add_key) and the recovery agents. The file is replaced when its encrypted form is whole.
 ///
-/// Errors: 2, 3 not there; 5 a system file; 19; 32 it is open; 50 it has several names; 6006 nobody to encrypt for; 6009 read-only; 6010
-/// disabled for its directory; 6014 the place holds no encrypted files.
+/// Errors: 2, 3 not there; 5 a system file; 19; 32 it is open; 50 it has several names; 6006 nobody to encrypt
+/// for; 6009 read-only; 6010 disabled for its directory; 6014 the place holds no encrypted files.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_encrypt_file_w(name: *const NtbakChar16) -> NtbakBool {
     // SAFETY: as the caller of C vouches.
@@ -49,7 +49,8 @@ pub unsafe extern "C" fn ntbak_encrypt_file_a(name: *const c_char) -> NtbakBool 
 
 /// DecryptFileW: puts the plaintext in the place of an encrypted file. `reserved` is 0.
 ///
-/// Errors: 2, 3 not there; 19; 32 it is open; 50 it has several names; 87 `reserved`; 6002, 6006 no key; 6009 read-only.
+/// Errors: 2, 3 not there; 19; 32 it is open; 50 it has several names; 87 `reserved`; 6002, 6006 no key; 6009
+/// read-only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_decrypt_file_w(name: *const NtbakChar16, reserved: u32) -> NtbakBool {
     // SAFETY: as the caller of C vouches.
@@ -70,8 +71,8 @@ fn decrypt(path: Vec<u8>, reserved: u32) -> Result<()> {
     decrypt_file(system(), &text(path)?)
 }
 
-/// FileEncryptionStatusW: 0 encryptable, 1 encrypted, 2 a system file, 3 a root, 6 the place holds none, 8 read-only, 9 disabled for its
-/// directory.
+/// FileEncryptionStatusW: 0 encryptable, 1 encrypted, 2 a system file, 3 a root, 6 the place holds none, 8
+/// read-only, 9 disabled for its directory.
 ///
 /// Errors: 2, 3 not there; 87 a pointer is NULL.
 #[unsafe(no_mangle)]
@@ -154,8 +155,8 @@ pub extern "C" fn ntbak_free_encryption_certificate_hash_list(
 
 /// AddUsersToEncryptedFile: who holds these certificates can open the file from now on.
 ///
-/// Answers 0 or the error: 2, 3 not there; 13 no certificate; 19; 32 it is open; 50 its key is not RSA; 87 a pointer is NULL; 6002, 6006
-/// no key opens the file; 6007 it is not encrypted; 6013 too many.
+/// Answers 0 or the error: 2, 3 not there; 13 no certificate; 19; 32 it is open; 50 its key is not RSA; 87 a
+/// pointer is NULL; 6002, 6006 no key opens the file; 6007 it is not encrypted; 6013 too many.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_add_users_to_encrypted_file(
     name: *const NtbakChar16,
@@ -172,10 +173,11 @@ pub unsafe extern "C" fn ntbak_add_users_to_encrypted_file(
     })
 }
 
-/// RemoveUsersFromEncryptedFile: by the hashes of their certificates; others are passed over. The caller needs a key of the file.
+/// RemoveUsersFromEncryptedFile: by the hashes of their certificates; others are passed over. The caller needs
+/// a key of the file.
 ///
-/// Answers 0 or the error: 2, 3 not there; 19; 32 it is open; 87 a pointer is NULL, no user would be left; 6002, 6006 no key opens the
-/// file; 6007 it is not encrypted.
+/// Answers 0 or the error: 2, 3 not there; 19; 32 it is open; 87 a pointer is NULL, no user would be left;
+/// 6002, 6006 no key opens the file; 6007 it is not encrypted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_remove_users_from_encrypted_file(
     name: *const NtbakChar16,
@@ -197,11 +199,11 @@ pub unsafe extern "C" fn ntbak_remove_users_from_encrypted_file(
     })
 }
 
-/// DuplicateEncryptionInfoFile: gives `to` the users and recovery agents of `from`. `disposition` CREATE_NEW (1) fails when it is there;
-/// otherwise it is emptied. `security` is not looked at.
+/// DuplicateEncryptionInfoFile: gives `to` the users and recovery agents of `from`. `disposition` CREATE_NEW
+/// (1) fails when it is there; otherwise it is emptied. `security` is not looked at.
 ///
-/// Answers 0 or the error: 2, 3 not there; 19; 32 one of them is open; 80 it is there; 87 a file and a directory; 6002 no key opens `from`;
-/// 6007 it is not encrypted.
+/// Answers 0 or the error: 2, 3 not there; 19; 32 one of them is open; 80 it is there; 87 a file and a
+/// directory; 6002 no key opens `from`; 6007 it is not encrypted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_duplicate_encryption_info_file(
     from: *const NtbakChar16,
@@ -298,7 +300,8 @@ fn list(holders: &[Holder]) -> Result<*mut NtbakEncryptionCertificateHashList> {
     let mut free = blobs + count * size_of::<NtbakHashBlob>();
     let len = free + parts.iter().flatten().map(|part| part.len().next_multiple_of(8)).sum::<usize>();
     let block = allocate(len)?;
-    // SAFETY: `len` has room for each of these, and each begins at a multiple of 8 of the block, which is aligned to that.
+    // SAFETY: `len` has room for each of these, and each begins at a multiple of 8 of the block, which is
+    // aligned to that.
     unsafe {
         let mut placed = |part: &[u8]| {
             if part.is_empty() {

@@ -12,7 +12,8 @@ use crate::fence::{invalid, last_error, set_last_error, value};
 use crate::memory::{put, wanted};
 use crate::{NtbakChar16, NtbakHandle};
 
-/// GetLastError: of this thread. Functions that succeed leave it as it is, but ntbak_create_file_w and ntbak_adjust_token_privileges.
+/// GetLastError: of this thread. Functions that succeed leave it as it is, but ntbak_create_file_w and
+/// ntbak_adjust_token_privileges.
 #[unsafe(no_mangle)]
 pub extern "C" fn ntbak_get_last_error() -> u32 {
     last_error()
@@ -47,9 +48,9 @@ const MAX_WIDTH_MASK: u32 = 0xFF;
 /// ERROR_MR_MID_NOT_FOUND.
 const NO_MESSAGE: Win32Error = Win32Error(317);
 
-/// FormatMessageW: the text of ntbak_strerror for a number, with FORMAT_MESSAGE_FROM_SYSTEM, and with FORMAT_MESSAGE_ALLOCATE_BUFFER in
-/// memory that ntbak_local_free frees. It ends with CR and LF, or with a space with FORMAT_MESSAGE_MAX_WIDTH_MASK. Answers how many units,
-/// without the 0, or 0 for a failure.
+/// FormatMessageW: the text of ntbak_strerror for a number, with FORMAT_MESSAGE_FROM_SYSTEM, and with
+/// FORMAT_MESSAGE_ALLOCATE_BUFFER in memory that ntbak_local_free frees. It ends with CR and LF, or with a
+/// space with FORMAT_MESSAGE_MAX_WIDTH_MASK. Answers how many units, without the 0, or 0 for a failure.
 ///
 /// Errors: 87 other flags, `buffer` is NULL; 122 the buffer is too small; 317 a number without a text.
 #[unsafe(no_mangle)]
@@ -91,7 +92,8 @@ pub unsafe extern "C" fn ntbak_format_message_a(
     })
 }
 
-/// LocalFree: of a message of ntbak_format_message_w; NULL is passed over. Answers NULL, or what it was given when that is none.
+/// LocalFree: of a message of ntbak_format_message_w; NULL is passed over. Answers NULL, or what it was given
+/// when that is none.
 ///
 /// Errors: 6 it is none, or none any more.
 #[unsafe(no_mangle)]

@@ -1,7 +1,7 @@
 //! The fence: what a function of C answers. Nothing unwinds out of it.
 //!
-//! A panic here is a mistake of ntbak's, and answered with 1359. What it met half done is locked, so its lock is poisoned, and
-//! answers with 1359 from then on.
+//! A panic here is a mistake of ntbak's, and answered with 1359. What it met half done is locked, so its lock
+//! is poisoned, and answers with 1359 from then on.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -16,13 +16,14 @@ use crate::strings::{narrow, wide};
 use crate::types::whole;
 use crate::{NtbakBool, NtbakChar16, NtbakHandle, NtbakLargeInteger, NtbakOverlapped};
 
-/// CreateFileW: opens or makes a file or, with FILE_FLAG_BACKUP_SEMANTICS, opens a directory. `security` and `template_file` are not
-/// looked at: a new file gets the security that its place gives it.
+/// CreateFileW: opens or makes a file or, with FILE_FLAG_BACKUP_SEMANTICS, opens a directory. `security` and
+/// `template_file` are not looked at: a new file gets the security that its place gives it.
 ///
 /// With CREATE_ALWAYS and OPEN_ALWAYS the last error is 183 when the file was there, and 0 when it was not.
 ///
-/// Errors: 2, 3 not there; 5 access denied; 19 the volume is only read; 32 another handle does not share; 80 it exists; 87 parameters;
-/// 123, 206, 1920, 1921 the path; 1314 ACCESS_SYSTEM_SECURITY, and the caller is not root.
+/// Errors: 2, 3 not there; 5 access denied; 19 the volume is only read; 32 another handle does not share; 80 it
+/// exists; 87 parameters; 123, 206, 1920, 1921 the path; 1314 ACCESS_SYSTEM_SECURITY, and the caller is not
+/// root.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_create_file_w(
     name: *const NtbakChar16,
@@ -79,8 +80,8 @@ fn create(
     Ok(id)
 }
 
-/// CloseHandle: of a file or a token. A call that another thread is in goes on to its end. The handle that GetCurrentProcess gives needs
-/// not be closed, and is not.
+/// CloseHandle: of a file or a token. A call that another thread is in goes on to its end. The handle that
+/// GetCurrentProcess gives needs not be closed, and is not.
 ///
 /// Errors: 6 it is none, or none any more, or that of a search.
 #[unsafe(no_mangle)]
@@ -93,11 +94,11 @@ pub extern "C" fn ntbak_close_handle(object: NtbakHandle) -> NtbakBool {
     })
 }
 
-/// ReadFile: the next bytes of the content, 0 at the end. With `overlapped`, those at its offset, when they are read; the position is not
-/// used and not moved then, and the end is 38.
+/// ReadFile: the next bytes of the content, 0 at the end. With `overlapped`, those at its offset, when they are
+/// read; the position is not used and not moved then, and the end is 38.
 ///
-/// Errors: 1 a directory; 5 no right, or no key for an encrypted file; 6; 38; 87 a pointer is NULL, no whole sectors of an unbuffered
-/// handle.
+/// Errors: 1 a directory; 5 no right, or no key for an encrypted file; 6; 38; 87 a pointer is NULL, no whole
+/// sectors of an unbuffered handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_read_file(
     file: NtbakHandle,
@@ -124,11 +125,11 @@ pub unsafe extern "C" fn ntbak_read_file(
     })
 }
 
-/// WriteFile: all of the bytes, at the position; with `overlapped`, at its offset, where 2^64 - 1 is the end of the file, and the position
-/// is not used and not moved.
+/// WriteFile: all of the bytes, at the position; with `overlapped`, at its offset, where 2^64 - 1 is the end of
+/// the file, and the position is not used and not moved.
 ///
-/// Errors: 1 a directory; 5 no right, or an encrypted file; 6; 19 the volume is only read; 87 a pointer is NULL, no whole sectors of an
-/// unbuffered handle, behind 2^63 - 1 bytes; 112 no room.
+/// Errors: 1 a directory; 5 no right, or an encrypted file; 6; 19 the volume is only read; 87 a pointer is
+/// NULL, no whole sectors of an unbuffered handle, behind 2^63 - 1 bytes; 112 no room.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_write_file(
     file: NtbakHandle,

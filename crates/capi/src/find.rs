@@ -13,10 +13,11 @@ use crate::strings::{narrow, put_narrow, put_wide, wide};
 use crate::types::halves;
 use crate::{NtbakBool, NtbakChar16, NtbakFindDataA, NtbakFindDataW, NtbakHandle};
 
-/// FindFirstFileW: a search for a name or a pattern in a directory, and the first file of it. `.` and `..` come first, in all directories
-/// but a root.
+/// FindFirstFileW: a search for a name or a pattern in a directory, and the first file of it. `.` and `..` come
+/// first, in all directories but a root.
 ///
-/// Errors: 2 nothing matches; 3 the directory is not there; 87 a pointer is NULL; 123 the path; 267 it is no directory.
+/// Errors: 2 nothing matches; 3 the directory is not there; 87 a pointer is NULL; 123 the path; 267 it is no
+/// directory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_find_first_file_w(
     name: *const NtbakChar16,

@@ -18,10 +18,12 @@ pub(crate) struct Names {
     left: Option<Name>,
 }
 
-/// FindFirstFileNameW: a search for the names of a file, and the first of them, `\dir\file` from the root of its volume. `*length` is how
-/// many units the buffer has, and becomes how many the name has, with its 0. `flags` is 0. ntbak_find_close ends it.
+/// FindFirstFileNameW: a search for the names of a file, and the first of them, `\dir\file` from the root of
+/// its volume. `*length` is how many units the buffer has, and becomes how many the name has, with its 0.
+/// `flags` is 0. ntbak_find_close ends it.
 ///
-/// Errors: 2, 3 not there; 87 a pointer is NULL, flags; 234 the buffer is too small, and `*length` says what is needed.
+/// Errors: 2, 3 not there; 87 a pointer is NULL, flags; 234 the buffer is too small, and `*length` says what is
+/// needed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_find_first_file_name_w(
     name: *const NtbakChar16,
@@ -42,8 +44,8 @@ pub unsafe extern "C" fn ntbak_find_first_file_name_w(
     })
 }
 
-/// FindNextFileNameW. Errors: 6; 38 there are no more; 87 a pointer is NULL; 234 as ntbak_find_first_file_name_w, and the next call gives
-/// the same name.
+/// FindNextFileNameW. Errors: 6; 38 there are no more; 87 a pointer is NULL; 234 as
+/// ntbak_find_first_file_name_w, and the next call gives the same name.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_find_next_file_name_w(
     search: NtbakHandle,

@@ -36,7 +36,8 @@ pub unsafe extern "C" fn ntbak_get_file_attributes_a(name: *const c_char) -> u32
     value(INVALID_FILE_ATTRIBUTES, || Ok(system().get_file_attributes(unsafe { narrow(name) }?)?.bits()))
 }
 
-/// SetFileAttributesW: of a link itself. Those that Windows does not set this way stay as they are. Errors: 2, 3 not there; 19; 32.
+/// SetFileAttributesW: of a link itself. Those that Windows does not set this way stay as they are. Errors: 2,
+/// 3 not there; 19; 32.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_set_file_attributes_w(name: *const NtbakChar16, attributes: u32) -> NtbakBool {
     let attributes = FileAttributes::from_bits_retain(attributes);
@@ -80,7 +81,8 @@ pub unsafe extern "C" fn ntbak_get_file_information_by_handle(
     })
 }
 
-/// GetFileInformationByHandleEx, with FileBasicInfo (0), FileStandardInfo (1), FileAttributeTagInfo (9) and FileIdInfo (18).
+/// GetFileInformationByHandleEx, with FileBasicInfo (0), FileStandardInfo (1), FileAttributeTagInfo (9) and
+/// FileIdInfo (18).
 ///
 /// Errors: 6; 24 the buffer is too small; 87 `information` is NULL, another class.
 #[unsafe(no_mangle)]
@@ -140,7 +142,8 @@ pub unsafe extern "C" fn ntbak_get_file_information_by_handle_ex(
 
 /// SetFileInformationByHandle, with FileBasicInfo (0), FileDispositionInfo (4) and FileEndOfFileInfo (6).
 ///
-/// Errors: 5 no right; 6; 19; 24 the buffer is too small; 87 `information` is NULL, another class, attributes or times that cannot be.
+/// Errors: 5 no right; 6; 19; 24 the buffer is too small; 87 `information` is NULL, another class, attributes
+/// or times that cannot be.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_set_file_information_by_handle(
     file: NtbakHandle,

@@ -1,23 +1,24 @@
 /*!
-libntbak: [`ntbak::win32`] for programs in C. A backup program for Windows that includes `<ntbak/windows.h>` instead of
-`<windows.h>` runs on Linux.
+libntbak: [`ntbak::win32`] for programs in C. A backup program for Windows that includes `<ntbak/windows.h>` instead
+of `<windows.h>` runs on Linux.
 
-Everything here is translation: pointers to slices, UTF-16 to WTF-8, numbers to flags, errors to `GetLastError`. What the
-functions do is in [`ntbak::win32`].
+Everything here is translation: pointers to slices, UTF-16 to WTF-8, numbers to flags, errors to `GetLastError`. What
+the functions do is in [`ntbak::win32`]; `docs/c-api.md` is the manual.
 
 | file | what is in it |
 | --- | --- |
 | `fence.rs` | no panic leaves; errors become numbers |
 | `memory.rs`, `strings.rs` | the caller's memory, read and written |
 | `blocks.rs` | memory that the caller gives back |
-| `process.rs` | the drives, what is open, by numbers |
+| `process.rs` | the drives, and what is open, by numbers |
 | `types.rs` | what `ntbak.h` defines |
 | the others | the functions, by what they are about |
 
 # What a function may be given
 
-A pointer is NULL, or that of as many bytes as Windows' page on the function says; no other thread writes there meanwhile. A string ends
-with 0. That is all: a handle, a context, a list that is none is answered with a number, 6 or 87.
+A pointer is NULL, or that of as many bytes as Windows' page on the function says, and no other thread writes there
+meanwhile. A string ends with 0. That is all: a handle, a context or a list that is none is answered with a number, 6
+or 87.
 
 # Names
 

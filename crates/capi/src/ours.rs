@@ -35,9 +35,9 @@ pub extern "C" fn ntbak_version() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// Makes a drive of a directory, for this process: paths that begin with the letter lead there, and nowhere else. It takes the place of one
-/// that has the letter; what is open stays open. The environment variable NTBAK_DRIVES (`C=/mnt/windows;D=/srv/data`) does the same before
-/// the first call.
+/// Makes a drive of a directory, for this process: paths that begin with the letter lead there, and nowhere
+/// else. It takes the place of one that has the letter; what is open stays open. The environment variable
+/// NTBAK_DRIVES (`C=/mnt/windows;D=/srv/data`) does the same before the first call.
 ///
 /// Errors: 2, 3 it is not there; 15 no letter; 87 `location` is NULL; 267 no directory.
 #[unsafe(no_mangle)]
@@ -53,10 +53,12 @@ pub unsafe extern "C" fn ntbak_map_drive(letter: c_char, location: *const c_char
     })
 }
 
-/// Adds the keys of a PFX or PEM file, for this process: they open encrypted files. The first of them that has a certificate for EFS is
-/// that of the current user, until ntbak_set_user_file_encryption_key says otherwise. `password` is in UTF-8; NULL is none.
+/// Adds the keys of a PFX or PEM file, for this process: they open encrypted files. The first of them that has
+/// a certificate for EFS is that of the current user, until ntbak_set_user_file_encryption_key says otherwise.
+/// `password` is in UTF-8; NULL is none.
 ///
-/// Errors: 2, 3 the file is not there; 13 it has no keys; 86 the password is wrong; 87 `file` is NULL, the password is no UTF-8.
+/// Errors: 2, 3 the file is not there; 13 it has no keys; 86 the password is wrong; 87 `file` is NULL, the
+/// password is no UTF-8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_efs_add_key(file: *const c_char, password: *const c_char) -> NtbakBool {
     boolean(|| {
@@ -93,8 +95,8 @@ fn key_file(path: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// The policy of ntbak_backup_write for files that are opened from now on: `flags` is 0 or NTBAK_POLICY_STRICT; `streams` has the bit
-/// `1 << id` for each kind of stream that is applied, and others are passed over.
+/// The policy of ntbak_backup_write for files that are opened from now on: `flags` is 0 or NTBAK_POLICY_STRICT;
+/// `streams` has the bit `1 << id` for each kind of stream that is applied, and others are passed over.
 ///
 /// Errors: 87 another flag.
 #[unsafe(no_mangle)]
@@ -109,10 +111,11 @@ pub extern "C" fn ntbak_set_policy(flags: u32, streams: u32) -> NtbakBool {
     })
 }
 
-/// Says that the backup stream of a ntbak_backup_write ends here, frees the context and sets it to NULL: instead of a call with `abort`,
-/// which cannot tell whether the stream was whole.
+/// Says that the backup stream of a ntbak_backup_write ends here, frees the context and sets it to NULL:
+/// instead of a call with `abort`, which cannot tell whether the stream was whole.
 ///
-/// Errors: 13 a header, name or payload is cut; 87 the context is NULL, none, or that of a read, which is freed, too.
+/// Errors: 13 a header, name or payload is cut; 87 the context is NULL, none, or that of a read, which is
+/// freed, too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_finish(context: *mut *mut c_void) -> NtbakBool {
     boolean(|| {

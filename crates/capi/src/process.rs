@@ -28,8 +28,8 @@ pub(crate) enum Object {
     Raw(Arc<Mutex<EncryptedFileRaw<'static>>>),
 }
 
-/// The drives and the caller: the paths of Linux, `NTBAK_DRIVES`, and the privileges of the effective user when it is first
-/// asked.
+/// The drives and the caller: the paths of Linux, `NTBAK_DRIVES`, and the privileges of the effective user when
+/// it is first asked.
 pub(crate) fn system() -> &'static System {
     static SYSTEM: OnceLock<System> = OnceLock::new();
     SYSTEM.get_or_init(|| {

@@ -1,6 +1,7 @@
 //! `OpenEncryptedFileRaw`, `ReadEncryptedFileRaw`, `WriteEncryptedFileRaw`, `CloseEncryptedFileRaw`.
 //!
-//! A callback may call every function, and close its own context, which is done when it returns. Another call on its context is 170.
+//! A callback may call every function, and close its own context, which is done when it returns. Another call
+//! on its context is 170.
 
 use std::ffi::{c_char, c_void};
 use std::sync::{Arc, Mutex};
@@ -16,11 +17,12 @@ use crate::process::{self, Object, system};
 use crate::strings::{narrow, text, wide};
 use crate::{NtbakChar16, NtbakExportFunc, NtbakImportFunc};
 
-/// OpenEncryptedFileRawW: an encrypted file for ntbak_read_encrypted_file_raw or, with CREATE_FOR_IMPORT (1), a place for
-/// ntbak_write_encrypted_file_raw. Nothing is made before that has all of the data.
+/// OpenEncryptedFileRawW: an encrypted file for ntbak_read_encrypted_file_raw or, with CREATE_FOR_IMPORT (1), a
+/// place for ntbak_write_encrypted_file_raw. Nothing is made before that has all of the data.
 ///
-/// Answers 0 or the error: 2, 3 not there; 5 a directory, a read-only file, or a hidden one without OVERWRITE_HIDDEN; 32 it is open; 87 a
-/// pointer is NULL; 123 the name; 267 a file, with CREATE_FOR_DIR; 6007 it is not encrypted.
+/// Answers 0 or the error: 2, 3 not there; 5 a directory, a read-only file, or a hidden one without
+/// OVERWRITE_HIDDEN; 32 it is open; 87 a pointer is NULL; 123 the name; 267 a file, with CREATE_FOR_DIR; 6007
+/// it is not encrypted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_open_encrypted_file_raw_w(
     name: *const NtbakChar16,
@@ -54,10 +56,12 @@ unsafe fn open(name: impl FnOnce() -> Result<Vec<u8>>, flags: u32, context: *mut
     unsafe { put(context, pointer(number)) }
 }
 
-/// ReadEncryptedFileRaw: gives the raw data of the file to `export`, in blocks of 1 byte to 64 KiB, until that answers another number than
-/// 0. A block is the callback's until it returns. Each call begins at the beginning.
+/// ReadEncryptedFileRaw: gives the raw data of the file to `export`, in blocks of 1 byte to 64 KiB, until that
+/// answers another number than 0. A block is the callback's until it returns. Each call begins at the
+/// beginning.
 ///
-/// Answers 0, what the callback answered, or the error: 87 no callback, no context, or one for import; 170 the context is in use.
+/// Answers 0, what the callback answered, or the error: 87 no callback, no context, or one for import; 170 the
+/// context is in use.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_read_encrypted_file_raw(
     export: NtbakExportFunc,
@@ -80,12 +84,13 @@ pub unsafe extern "C" fn ntbak_read_encrypted_file_raw(
     })
 }
 
-/// WriteEncryptedFileRaw: makes the encrypted file of the raw data that `import` gives, block by block of up to 64 KiB, 0 bytes at the end.
-/// The file appears whole, in place of one that is there; with any failure, what was there is untouched.
+/// WriteEncryptedFileRaw: makes the encrypted file of the raw data that `import` gives, block by block of up to
+/// 64 KiB, 0 bytes at the end. The file appears whole, in place of one that is there; with any failure, what
+/// was there is untouched.
 ///
-/// Answers 0, what the callback answered, or the error: 87 no callback, no context, one for export, or one that was written already; the
-/// callback says more than the block holds; 112 no room; 170 the context is in use; 6008 no raw data, or cut; 6014 the place cannot hold
-/// encrypted files.
+/// Answers 0, what the callback answered, or the error: 87 no callback, no context, one for export, or one that
+/// was written already; the callback says more than the block holds; 112 no room; 170 the context is in use;
+/// 6008 no raw data, or cut; 6014 the place cannot hold encrypted files.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_write_encrypted_file_raw(
     import: NtbakImportFunc,

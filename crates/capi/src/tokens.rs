@@ -1,7 +1,7 @@
 //! Privileges: `OpenProcessToken`, `LookupPrivilegeValue`, `AdjustTokenPrivileges`, `GetCurrentProcess`.
 //!
-//! What the caller may do is what Linux lets them do: root holds SeBackupPrivilege, SeRestorePrivilege and SeSecurityPrivilege, enabled
-//! from the start; others hold none.
+//! What the caller may do is what Linux lets them do: root holds SeBackupPrivilege, SeRestorePrivilege and
+//! SeSecurityPrivilege, enabled from the start; others hold none.
 
 use std::ffi::{c_char, c_void};
 
@@ -46,7 +46,8 @@ pub unsafe extern "C" fn ntbak_open_process_token(
     })
 }
 
-/// LookupPrivilegeValueW: the number of SeSecurityPrivilege, SeBackupPrivilege or SeRestorePrivilege. `system` is NULL or empty.
+/// LookupPrivilegeValueW: the number of SeSecurityPrivilege, SeBackupPrivilege or SeRestorePrivilege. `system`
+/// is NULL or empty.
 ///
 /// Errors: 53 another system; 87 a pointer is NULL; 1313 another privilege.
 #[unsafe(no_mangle)]
@@ -91,10 +92,11 @@ fn lookup(system: &[u8], name: Vec<u8>) -> Result<NtbakLuid> {
     Ok(NtbakLuid { LowPart: value as u32, HighPart: 0 })
 }
 
-/// AdjustTokenPrivileges: changes nothing, and says whether the caller holds what is to be enabled: TRUE and the last error 0, or TRUE and
-/// the last error 1300, as on Windows. `previous` says that nothing was changed.
+/// AdjustTokenPrivileges: changes nothing, and says whether the caller holds what is to be enabled: TRUE and
+/// the last error 0, or TRUE and the last error 1300, as on Windows. `previous` says that nothing was changed.
 ///
-/// Errors: 6 no token; 87 `new_state` is NULL where it is needed, too many privileges; 122 `previous` has less than 16 bytes.
+/// Errors: 6 no token; 87 `new_state` is NULL where it is needed, too many privileges; 122 `previous` has less
+/// than 16 bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_adjust_token_privileges(
     token: NtbakHandle,

@@ -1,5 +1,5 @@
-//! What `ntbak.h` defines: numbers, handles and structures with Windows' layout. The fields have Windows' names, so that
-//! `windows.h` need not define the structures again.
+//! What `ntbak.h` defines: numbers, handles and structures with Windows' layout. The fields have Windows'
+//! names, so that `windows.h` need not define the structures again.
 
 use std::ffi::c_void;
 
@@ -315,13 +315,13 @@ pub struct NtbakEncryptionCertificateHashList {
     pub pUsers: *mut *mut NtbakEncryptionCertificateHash,
 }
 
-/// PFE_EXPORT_FUNC: takes `len` bytes of an encrypted file; another number than 0 ends the export. It may throw, and the process
-/// ends then.
+/// PFE_EXPORT_FUNC: takes `len` bytes of an encrypted file; another number than 0 ends the export. It may
+/// throw, and the process ends then.
 pub type NtbakExportFunc =
     Option<unsafe extern "C-unwind" fn(data: *mut u8, context: *mut c_void, len: u32) -> u32>;
 
-/// PFE_IMPORT_FUNC: fills `data`, of which there are `*len` bytes, and sets `*len` to how many it gave, 0 at the end; another
-/// number than 0 ends the import. It may throw, and the process ends then.
+/// PFE_IMPORT_FUNC: fills `data`, of which there are `*len` bytes, and sets `*len` to how many it gave, 0 at
+/// the end; another number than 0 ends the import. It may throw, and the process ends then.
 pub type NtbakImportFunc =
     Option<unsafe extern "C-unwind" fn(data: *mut u8, context: *mut c_void, len: *mut u32) -> u32>;
 

@@ -12,8 +12,8 @@ use crate::process::{self, system};
 use crate::strings::{narrow, wide};
 use crate::{NtbakBool, NtbakChar16, NtbakHandle};
 
-/// GetVolumeInformationW: of the volume that `root` (`C:\`), or any other path, is on; NULL is that of the current directory of Linux.
-/// Every pointer may be NULL; sizes are in units.
+/// GetVolumeInformationW: of the volume that `root` (`C:\`), or any other path, is on; NULL is that of the
+/// current directory of Linux. Every pointer may be NULL; sizes are in units.
 ///
 /// Errors: 2, 3 not there; 234 a buffer is too small.
 #[unsafe(no_mangle)]
@@ -63,7 +63,8 @@ pub unsafe extern "C" fn ntbak_get_volume_information_a(
     })
 }
 
-/// GetVolumeInformationByHandleW: of the volume that a file is on. Every pointer but the handle may be NULL; sizes are in units.
+/// GetVolumeInformationByHandleW: of the volume that a file is on. Every pointer but the handle may be NULL;
+/// sizes are in units.
 ///
 /// Errors: 6; 234 a buffer is too small.
 #[unsafe(no_mangle)]

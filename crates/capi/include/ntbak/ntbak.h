@@ -1,10 +1,11 @@
 /*
  * libntbak: BackupRead, BackupWrite, BackupSeek and the functions around them, on Linux.
  *
- * <ntbak/windows.h> has the same under Windows' names. A name of Windows stands first in the comment of each function; its page says what
- * the function does, and `docs/c-api.md` where it is otherwise here.
+ * <ntbak/windows.h> has the same under Windows' names. The comment of each function begins with the name that it has
+ * there; Microsoft's page on that says what it does, and docs/c-api.md what is otherwise here.
  *
- * A function answers 0, NULL or NTBAK_INVALID_HANDLE for a failure, and ntbak_get_last_error() says why; those that say so answer the number.
+ * For a failure, a function answers 0, NULL or NTBAK_INVALID_HANDLE, and ntbak_get_last_error() says why; those that
+ * say so answer the number itself.
  */
 
 #ifndef NTBAK_H
@@ -363,14 +364,14 @@ typedef struct NtbakByHandleFileInformation {
 } NtbakByHandleFileInformation;
 
 /*
- PFE_EXPORT_FUNC: takes `len` bytes of an encrypted file; another number than 0 ends the export. It may throw, and the process
- ends then.
+ PFE_EXPORT_FUNC: takes `len` bytes of an encrypted file; another number than 0 ends the export. It may
+ throw, and the process ends then.
  */
 typedef uint32_t (*NtbakExportFunc)(uint8_t *data, void *context, uint32_t len);
 
 /*
- PFE_IMPORT_FUNC: fills `data`, of which there are `*len` bytes, and sets `*len` to how many it gave, 0 at the end; another
- number than 0 ends the import. It may throw, and the process ends then.
+ PFE_IMPORT_FUNC: fills `data`, of which there are `*len` bytes, and sets `*len` to how many it gave, 0 at
+ the end; another number than 0 ends the import. It may throw, and the process ends then.
  */
 typedef uint32_t (*NtbakImportFunc)(uint8_t *data, void *context, uint32_t *len);
 
@@ -527,15 +528,16 @@ extern "C" {
 /*
  BackupRead: the next bytes of the backup stream of a file.
 
- The buffer is filled; less comes only before the end or an error, and 0 bytes at the end, again and again. A buffer may be
- smaller than a header. What can be read before an error comes first, with success. The position of the handle is not used and not
- moved.
+ The buffer is filled; less comes only before the end or an error, and 0 bytes at the end, again and again. A
+ buffer may be smaller than a header. What can be read before an error comes first, with success. The
+ position of the handle is not used and not moved.
 
  With `abort`, `*context` is freed and set to NULL, and everything else ignored; NULL is fine, and a context of
  ntbak_backup_write, too.
 
- Errors: 5 a right is missing, or no key opens the encrypted file; 6 no file; 38 it has become shorter; 87 a pointer is NULL, the
- handle is unbuffered or that of a stream, the context is that of another handle or of a write, or none.
+ Errors: 5 a right is missing, or no key opens the encrypted file; 6 no file; 38 it has become shorter; 87 a
+ pointer is NULL, the handle is unbuffered or that of a stream, the context is that of another handle or of a
+ write, or none.
  */
 NtbakBool ntbak_backup_read(NtbakHandle file,
                             uint8_t *buffer,
@@ -546,17 +548,20 @@ NtbakBool ntbak_backup_read(NtbakHandle file,
                             void **context);
 
 /*
- BackupWrite: the next bytes of a backup stream for a file. They may be cut anywhere; with success all of them were taken.
+ BackupWrite: the next bytes of a backup stream for a file. They may be cut anywhere; with success all of
+ them were taken.
 
- Content is written as it comes; security descriptor, extended attributes, reparse point and object id with their last byte.
- What was applied before an error stays. Without `process_security`, security descriptors are passed over.
+ Content is written as it comes; security descriptor, extended attributes, reparse point and object id with
+ their last byte. What was applied before an error stays. Without `process_security`, security descriptors
+ are passed over.
 
  With `abort`, `*context` is freed and set to NULL, and everything else ignored; NULL is fine, and a context of
  ntbak_backup_read, too. ntbak_finish instead of that says whether the backup stream was whole.
 
- Errors: 2, 3, 17 the target of a hard link; 5 a right is missing; 6 no file; 13 no backup stream; 50, 282 the place cannot hold
- it; 52, 183 object ids; 87 as ntbak_backup_read, and content for a directory; 112 no room; 123 a stream name; 254, 255 extended
- attributes; 1338 a security descriptor; 4391 to 4394 a reparse point.
+ Errors: 2, 3, 17 the target of a hard link; 5 a right is missing; 6 no file; 13 no backup stream; 50, 282
+ the place cannot hold it; 52, 183 object ids; 87 as ntbak_backup_read, and content for a directory; 112 no
+ room; 123 a stream name; 254, 255 extended attributes; 1338 a security descriptor; 4391 to 4394 a reparse
+ point.
  */
 NtbakBool ntbak_backup_write(NtbakHandle file,
                              const uint8_t *buffer,
@@ -567,11 +572,12 @@ NtbakBool ntbak_backup_write(NtbakHandle file,
                              void **context);
 
 /*
- BackupSeek: passes over bytes of the payload that the context is in, of a read or a write, and says how many. Never over a header:
- where less is left, it goes to the end of the payload and fails with 25. In a write, what is passed over reads as zeros.
+ BackupSeek: passes over bytes of the payload that the context is in, of a read or a write, and says how
+ many. Never over a header: where less is left, it goes to the end of the payload and fails with 25. In a
+ write, what is passed over reads as zeros.
 
- Errors: 6 no file; 25 less was left, or the context is in a header, in a name or at the end; 87 a pointer is NULL, the context is
- NULL, none, or that of another handle.
+ Errors: 6 no file; 25 less was left, or the context is in a header, in a name or at the end; 87 a pointer is
+ NULL, the context is NULL, none, or that of another handle.
  */
 NtbakBool ntbak_backup_seek(NtbakHandle file,
                             uint32_t low_to_seek,
@@ -631,8 +637,8 @@ NtbakBool ntbak_remove_directory_a(const char *name);
 /*
  MoveFileExW: gives a file or directory another name.
 
- Errors: 2, 3 not there; 5 what has the name cannot be replaced; 17 another volume, without MOVEFILE_COPY_ALLOWED; 19; 32; 50
- MOVEFILE_DELAY_UNTIL_REBOOT; 183 the name is there.
+ Errors: 2, 3 not there; 5 what has the name cannot be replaced; 17 another volume, without
+ MOVEFILE_COPY_ALLOWED; 19; 32; 50 MOVEFILE_DELAY_UNTIL_REBOOT; 183 the name is there.
  */
 NtbakBool ntbak_move_file_ex_w(const NtbakChar16 *existing, const NtbakChar16 *new_, uint32_t flags);
 
@@ -642,13 +648,13 @@ NtbakBool ntbak_move_file_ex_w(const NtbakChar16 *existing, const NtbakChar16 *n
 NtbakBool ntbak_move_file_ex_a(const char *existing, const char *new_, uint32_t flags);
 
 /*
- DeviceIoControl, with FSCTL_GET_REPARSE_POINT, FSCTL_SET_REPARSE_POINT, FSCTL_DELETE_REPARSE_POINT, FSCTL_GET_OBJECT_ID,
- FSCTL_SET_OBJECT_ID, FSCTL_DELETE_OBJECT_ID, FSCTL_SET_SPARSE, FSCTL_SET_ZERO_DATA and FSCTL_QUERY_ALLOCATED_RANGES. The call is over
- when it returns; `overlapped` may be NULL.
+ DeviceIoControl, with FSCTL_GET_REPARSE_POINT, FSCTL_SET_REPARSE_POINT, FSCTL_DELETE_REPARSE_POINT,
+ FSCTL_GET_OBJECT_ID, FSCTL_SET_OBJECT_ID, FSCTL_DELETE_OBJECT_ID, FSCTL_SET_SPARSE, FSCTL_SET_ZERO_DATA and
+ FSCTL_QUERY_ALLOCATED_RANGES. The call is over when it returns; `overlapped` may be NULL.
 
- Errors: 1 another code; 2, 4390 there is no object id, no reparse point; 5 no right; 6; 19; 52, 183 object ids; 87 a pointer is NULL,
- the input is too short or cannot be; 122 the output holds nothing; 234 the output holds the beginning only; 145, 267, 4391 to 4394 a
- reparse point that does not go with the file.
+ Errors: 1 another code; 2, 4390 there is no object id, no reparse point; 5 no right; 6; 19; 52, 183 object
+ ids; 87 a pointer is NULL, the input is too short or cannot be; 122 the output holds nothing; 234 the output
+ holds the beginning only; 145, 267, 4391 to 4394 a reparse point that does not go with the file.
  */
 NtbakBool ntbak_device_io_control(NtbakHandle file,
                                   uint32_t code,
@@ -660,11 +666,11 @@ NtbakBool ntbak_device_io_control(NtbakHandle file,
                                   NtbakOverlapped *overlapped);
 
 /*
- EncryptFileW: for the current user (ntbak_set_user_file_encryption_key, or the first key of ntbak_efs_add_key) and the recovery agents.
- The file is replaced when its encrypted form is whole.
+ EncryptFileW: for the current user (ntbak_set_user_file_encryption_key, or the first key of
+ ntbak_efs_add_key) and the recovery agents. The file is replaced when its encrypted form is whole.
 
- Errors: 2, 3 not there; 5 a system file; 19; 32 it is open; 50 it has several names; 6006 nobody to encrypt for; 6009 read-only; 6010
- disabled for its directory; 6014 the place holds no encrypted files.
+ Errors: 2, 3 not there; 5 a system file; 19; 32 it is open; 50 it has several names; 6006 nobody to encrypt
+ for; 6009 read-only; 6010 disabled for its directory; 6014 the place holds no encrypted files.
  */
 NtbakBool ntbak_encrypt_file_w(const NtbakChar16 *name);
 
@@ -676,7 +682,8 @@ NtbakBool ntbak_encrypt_file_a(const char *name);
 /*
  DecryptFileW: puts the plaintext in the place of an encrypted file. `reserved` is 0.
 
- Errors: 2, 3 not there; 19; 32 it is open; 50 it has several names; 87 `reserved`; 6002, 6006 no key; 6009 read-only.
+ Errors: 2, 3 not there; 19; 32 it is open; 50 it has several names; 87 `reserved`; 6002, 6006 no key; 6009
+ read-only.
  */
 NtbakBool ntbak_decrypt_file_w(const NtbakChar16 *name, uint32_t reserved);
 
@@ -686,13 +693,12 @@ NtbakBool ntbak_decrypt_file_w(const NtbakChar16 *name, uint32_t reserved);
 NtbakBool ntbak_decrypt_file_a(const char *name, uint32_t reserved);
 
 /*
- FileEncryptionStatusW: 0 encryptable, 1 encrypted, 2 a system file, 3 a root, 6 the place holds none, 8 read-only, 9 disabled for its
- directory.
+ FileEncryptionStatusW: 0 encryptable, 1 encrypted, 2 a system file, 3 a root, 6 the place holds none, 8
+ read-only, 9 disabled for its directory.
 
  Errors: 2, 3 not there; 87 a pointer is NULL.
  */
-NtbakBool ntbak_file_encryption_status_w(const NtbakChar16 *name,
-                                         uint32_t *status);
+NtbakBool ntbak_file_encryption_status_w(const NtbakChar16 *name, uint32_t *status);
 
 /*
  FileEncryptionStatusA: with a name in UTF-8.
@@ -728,27 +734,26 @@ void ntbak_free_encryption_certificate_hash_list(struct NtbakEncryptionCertifica
 /*
  AddUsersToEncryptedFile: who holds these certificates can open the file from now on.
 
- Answers 0 or the error: 2, 3 not there; 13 no certificate; 19; 32 it is open; 50 its key is not RSA; 87 a pointer is NULL; 6002, 6006
- no key opens the file; 6007 it is not encrypted; 6013 too many.
+ Answers 0 or the error: 2, 3 not there; 13 no certificate; 19; 32 it is open; 50 its key is not RSA; 87 a
+ pointer is NULL; 6002, 6006 no key opens the file; 6007 it is not encrypted; 6013 too many.
  */
-uint32_t ntbak_add_users_to_encrypted_file(const NtbakChar16 *name,
-                                           const struct NtbakEncryptionCertificateList *users);
+uint32_t ntbak_add_users_to_encrypted_file(const NtbakChar16 *name, const struct NtbakEncryptionCertificateList *users);
 
 /*
- RemoveUsersFromEncryptedFile: by the hashes of their certificates; others are passed over. The caller needs a key of the file.
+ RemoveUsersFromEncryptedFile: by the hashes of their certificates; others are passed over. The caller needs
+ a key of the file.
 
- Answers 0 or the error: 2, 3 not there; 19; 32 it is open; 87 a pointer is NULL, no user would be left; 6002, 6006 no key opens the
- file; 6007 it is not encrypted.
+ Answers 0 or the error: 2, 3 not there; 19; 32 it is open; 87 a pointer is NULL, no user would be left;
+ 6002, 6006 no key opens the file; 6007 it is not encrypted.
  */
-uint32_t ntbak_remove_users_from_encrypted_file(const NtbakChar16 *name,
-                                                const struct NtbakEncryptionCertificateHashList *hashes);
+uint32_t ntbak_remove_users_from_encrypted_file(const NtbakChar16 *name, const struct NtbakEncryptionCertificateHashList *hashes);
 
 /*
- DuplicateEncryptionInfoFile: gives `to` the users and recovery agents of `from`. `disposition` CREATE_NEW (1) fails when it is there;
- otherwise it is emptied. `security` is not looked at.
+ DuplicateEncryptionInfoFile: gives `to` the users and recovery agents of `from`. `disposition` CREATE_NEW
+ (1) fails when it is there; otherwise it is emptied. `security` is not looked at.
 
- Answers 0 or the error: 2, 3 not there; 19; 32 one of them is open; 80 it is there; 87 a file and a directory; 6002 no key opens `from`;
- 6007 it is not encrypted.
+ Answers 0 or the error: 2, 3 not there; 19; 32 one of them is open; 80 it is there; 87 a file and a
+ directory; 6002 no key opens `from`; 6007 it is not encrypted.
  */
 uint32_t ntbak_duplicate_encryption_info_file(const NtbakChar16 *from,
                                               const NtbakChar16 *to,
@@ -764,7 +769,8 @@ uint32_t ntbak_duplicate_encryption_info_file(const NtbakChar16 *from,
 uint32_t ntbak_set_user_file_encryption_key(const struct NtbakEncryptionCertificate *certificate);
 
 /*
- GetLastError: of this thread. Functions that succeed leave it as it is, but ntbak_create_file_w and ntbak_adjust_token_privileges.
+ GetLastError: of this thread. Functions that succeed leave it as it is, but ntbak_create_file_w and
+ ntbak_adjust_token_privileges.
  */
 uint32_t ntbak_get_last_error(void);
 
@@ -779,9 +785,9 @@ void ntbak_set_last_error(uint32_t code);
 const char *ntbak_strerror(uint32_t code);
 
 /*
- FormatMessageW: the text of ntbak_strerror for a number, with FORMAT_MESSAGE_FROM_SYSTEM, and with FORMAT_MESSAGE_ALLOCATE_BUFFER in
- memory that ntbak_local_free frees. It ends with CR and LF, or with a space with FORMAT_MESSAGE_MAX_WIDTH_MASK. Answers how many units,
- without the 0, or 0 for a failure.
+ FormatMessageW: the text of ntbak_strerror for a number, with FORMAT_MESSAGE_FROM_SYSTEM, and with
+ FORMAT_MESSAGE_ALLOCATE_BUFFER in memory that ntbak_local_free frees. It ends with CR and LF, or with a
+ space with FORMAT_MESSAGE_MAX_WIDTH_MASK. Answers how many units, without the 0, or 0 for a failure.
 
  Errors: 87 other flags, `buffer` is NULL; 122 the buffer is too small; 317 a number without a text.
  */
@@ -805,20 +811,22 @@ uint32_t ntbak_format_message_a(uint32_t flags,
                                 void *arguments);
 
 /*
- LocalFree: of a message of ntbak_format_message_w; NULL is passed over. Answers NULL, or what it was given when that is none.
+ LocalFree: of a message of ntbak_format_message_w; NULL is passed over. Answers NULL, or what it was given
+ when that is none.
 
  Errors: 6 it is none, or none any more.
  */
 NtbakHandle ntbak_local_free(NtbakHandle memory);
 
 /*
- CreateFileW: opens or makes a file or, with FILE_FLAG_BACKUP_SEMANTICS, opens a directory. `security` and `template_file` are not
- looked at: a new file gets the security that its place gives it.
+ CreateFileW: opens or makes a file or, with FILE_FLAG_BACKUP_SEMANTICS, opens a directory. `security` and
+ `template_file` are not looked at: a new file gets the security that its place gives it.
 
  With CREATE_ALWAYS and OPEN_ALWAYS the last error is 183 when the file was there, and 0 when it was not.
 
- Errors: 2, 3 not there; 5 access denied; 19 the volume is only read; 32 another handle does not share; 80 it exists; 87 parameters;
- 123, 206, 1920, 1921 the path; 1314 ACCESS_SYSTEM_SECURITY, and the caller is not root.
+ Errors: 2, 3 not there; 5 access denied; 19 the volume is only read; 32 another handle does not share; 80 it
+ exists; 87 parameters; 123, 206, 1920, 1921 the path; 1314 ACCESS_SYSTEM_SECURITY, and the caller is not
+ root.
  */
 NtbakHandle ntbak_create_file_w(const NtbakChar16 *name,
                                 uint32_t access,
@@ -840,19 +848,19 @@ NtbakHandle ntbak_create_file_a(const char *name,
                                 NtbakHandle template_file);
 
 /*
- CloseHandle: of a file or a token. A call that another thread is in goes on to its end. The handle that GetCurrentProcess gives needs
- not be closed, and is not.
+ CloseHandle: of a file or a token. A call that another thread is in goes on to its end. The handle that
+ GetCurrentProcess gives needs not be closed, and is not.
 
  Errors: 6 it is none, or none any more, or that of a search.
  */
 NtbakBool ntbak_close_handle(NtbakHandle object);
 
 /*
- ReadFile: the next bytes of the content, 0 at the end. With `overlapped`, those at its offset, when they are read; the position is not
- used and not moved then, and the end is 38.
+ ReadFile: the next bytes of the content, 0 at the end. With `overlapped`, those at its offset, when they are
+ read; the position is not used and not moved then, and the end is 38.
 
- Errors: 1 a directory; 5 no right, or no key for an encrypted file; 6; 38; 87 a pointer is NULL, no whole sectors of an unbuffered
- handle.
+ Errors: 1 a directory; 5 no right, or no key for an encrypted file; 6; 38; 87 a pointer is NULL, no whole
+ sectors of an unbuffered handle.
  */
 NtbakBool ntbak_read_file(NtbakHandle file,
                           void *buffer,
@@ -861,11 +869,11 @@ NtbakBool ntbak_read_file(NtbakHandle file,
                           NtbakOverlapped *overlapped);
 
 /*
- WriteFile: all of the bytes, at the position; with `overlapped`, at its offset, where 2^64 - 1 is the end of the file, and the position
- is not used and not moved.
+ WriteFile: all of the bytes, at the position; with `overlapped`, at its offset, where 2^64 - 1 is the end of
+ the file, and the position is not used and not moved.
 
- Errors: 1 a directory; 5 no right, or an encrypted file; 6; 19 the volume is only read; 87 a pointer is NULL, no whole sectors of an
- unbuffered handle, behind 2^63 - 1 bytes; 112 no room.
+ Errors: 1 a directory; 5 no right, or an encrypted file; 6; 19 the volume is only read; 87 a pointer is
+ NULL, no whole sectors of an unbuffered handle, behind 2^63 - 1 bytes; 112 no room.
  */
 NtbakBool ntbak_write_file(NtbakHandle file,
                            const void *buffer,
@@ -898,13 +906,13 @@ NtbakBool ntbak_get_file_size_ex(NtbakHandle file, NtbakLargeInteger *size);
 NtbakBool ntbak_set_end_of_file(NtbakHandle file);
 
 /*
- FindFirstFileW: a search for a name or a pattern in a directory, and the first file of it. `.` and `..` come first, in all directories
- but a root.
+ FindFirstFileW: a search for a name or a pattern in a directory, and the first file of it. `.` and `..` come
+ first, in all directories but a root.
 
- Errors: 2 nothing matches; 3 the directory is not there; 87 a pointer is NULL; 123 the path; 267 it is no directory.
+ Errors: 2 nothing matches; 3 the directory is not there; 87 a pointer is NULL; 123 the path; 267 it is no
+ directory.
  */
-NtbakHandle ntbak_find_first_file_w(const NtbakChar16 *name,
-                                    struct NtbakFindDataW *data);
+NtbakHandle ntbak_find_first_file_w(const NtbakChar16 *name, struct NtbakFindDataW *data);
 
 /*
  FindFirstFileA: with names in UTF-8. Errors: also 234, a name has more than 259 bytes.
@@ -927,23 +935,20 @@ NtbakBool ntbak_find_next_file_a(NtbakHandle search, struct NtbakFindDataA *data
 NtbakBool ntbak_find_close(NtbakHandle search);
 
 /*
- FindFirstFileNameW: a search for the names of a file, and the first of them, `\dir\file` from the root of its volume. `*length` is how
- many units the buffer has, and becomes how many the name has, with its 0. `flags` is 0. ntbak_find_close ends it.
+ FindFirstFileNameW: a search for the names of a file, and the first of them, `\dir\file` from the root of
+ its volume. `*length` is how many units the buffer has, and becomes how many the name has, with its 0.
+ `flags` is 0. ntbak_find_close ends it.
 
- Errors: 2, 3 not there; 87 a pointer is NULL, flags; 234 the buffer is too small, and `*length` says what is needed.
+ Errors: 2, 3 not there; 87 a pointer is NULL, flags; 234 the buffer is too small, and `*length` says what is
+ needed.
  */
-NtbakHandle ntbak_find_first_file_name_w(const NtbakChar16 *name,
-                                         uint32_t flags,
-                                         uint32_t *length,
-                                         NtbakChar16 *link_name);
+NtbakHandle ntbak_find_first_file_name_w(const NtbakChar16 *name, uint32_t flags, uint32_t *length, NtbakChar16 *link_name);
 
 /*
- FindNextFileNameW. Errors: 6; 38 there are no more; 87 a pointer is NULL; 234 as ntbak_find_first_file_name_w, and the next call gives
- the same name.
+ FindNextFileNameW. Errors: 6; 38 there are no more; 87 a pointer is NULL; 234 as
+ ntbak_find_first_file_name_w, and the next call gives the same name.
  */
-NtbakBool ntbak_find_next_file_name_w(NtbakHandle search,
-                                      uint32_t *length,
-                                      NtbakChar16 *link_name);
+NtbakBool ntbak_find_next_file_name_w(NtbakHandle search, uint32_t *length, NtbakChar16 *link_name);
 
 /*
  FindFirstStreamW: a search for the streams of a file or directory, and the first of them. `data` is that of an
@@ -969,7 +974,8 @@ uint32_t ntbak_get_file_attributes_w(const NtbakChar16 *name);
 uint32_t ntbak_get_file_attributes_a(const char *name);
 
 /*
- SetFileAttributesW: of a link itself. Those that Windows does not set this way stay as they are. Errors: 2, 3 not there; 19; 32.
+ SetFileAttributesW: of a link itself. Those that Windows does not set this way stay as they are. Errors: 2,
+ 3 not there; 19; 32.
  */
 NtbakBool ntbak_set_file_attributes_w(const NtbakChar16 *name, uint32_t attributes);
 
@@ -984,7 +990,8 @@ NtbakBool ntbak_set_file_attributes_a(const char *name, uint32_t attributes);
 NtbakBool ntbak_get_file_information_by_handle(NtbakHandle file, struct NtbakByHandleFileInformation *information);
 
 /*
- GetFileInformationByHandleEx, with FileBasicInfo (0), FileStandardInfo (1), FileAttributeTagInfo (9) and FileIdInfo (18).
+ GetFileInformationByHandleEx, with FileBasicInfo (0), FileStandardInfo (1), FileAttributeTagInfo (9) and
+ FileIdInfo (18).
 
  Errors: 6; 24 the buffer is too small; 87 `information` is NULL, another class.
  */
@@ -993,12 +1000,10 @@ NtbakBool ntbak_get_file_information_by_handle_ex(NtbakHandle file, uint32_t cla
 /*
  SetFileInformationByHandle, with FileBasicInfo (0), FileDispositionInfo (4) and FileEndOfFileInfo (6).
 
- Errors: 5 no right; 6; 19; 24 the buffer is too small; 87 `information` is NULL, another class, attributes or times that cannot be.
+ Errors: 5 no right; 6; 19; 24 the buffer is too small; 87 `information` is NULL, another class, attributes
+ or times that cannot be.
  */
-NtbakBool ntbak_set_file_information_by_handle(NtbakHandle file,
-                                               uint32_t class_,
-                                               const void *information,
-                                               uint32_t size);
+NtbakBool ntbak_set_file_information_by_handle(NtbakHandle file, uint32_t class_, const void *information, uint32_t size);
 
 /*
  GetFileTime: each of the three may be NULL. Errors: 6.
@@ -1022,51 +1027,50 @@ NtbakBool ntbak_set_file_time(NtbakHandle file,
 const char *ntbak_version(void);
 
 /*
- Makes a drive of a directory, for this process: paths that begin with the letter lead there, and nowhere else. It takes the place of one
- that has the letter; what is open stays open. The environment variable NTBAK_DRIVES (`C=/mnt/windows;D=/srv/data`) does the same before
- the first call.
+ Makes a drive of a directory, for this process: paths that begin with the letter lead there, and nowhere
+ else. It takes the place of one that has the letter; what is open stays open. The environment variable
+ NTBAK_DRIVES (`C=/mnt/windows;D=/srv/data`) does the same before the first call.
 
  Errors: 2, 3 it is not there; 15 no letter; 87 `location` is NULL; 267 no directory.
  */
-NtbakBool ntbak_map_drive(char letter,
-                          const char *location);
+NtbakBool ntbak_map_drive(char letter, const char *location);
 
 /*
- Adds the keys of a PFX or PEM file, for this process: they open encrypted files. The first of them that has a certificate for EFS is
- that of the current user, until ntbak_set_user_file_encryption_key says otherwise. `password` is in UTF-8; NULL is none.
+ Adds the keys of a PFX or PEM file, for this process: they open encrypted files. The first of them that has
+ a certificate for EFS is that of the current user, until ntbak_set_user_file_encryption_key says otherwise.
+ `password` is in UTF-8; NULL is none.
 
- Errors: 2, 3 the file is not there; 13 it has no keys; 86 the password is wrong; 87 `file` is NULL, the password is no UTF-8.
+ Errors: 2, 3 the file is not there; 13 it has no keys; 86 the password is wrong; 87 `file` is NULL, the
+ password is no UTF-8.
  */
-NtbakBool ntbak_efs_add_key(const char *file,
-                            const char *password);
+NtbakBool ntbak_efs_add_key(const char *file, const char *password);
 
 /*
- The policy of ntbak_backup_write for files that are opened from now on: `flags` is 0 or NTBAK_POLICY_STRICT; `streams` has the bit
- `1 << id` for each kind of stream that is applied, and others are passed over.
+ The policy of ntbak_backup_write for files that are opened from now on: `flags` is 0 or NTBAK_POLICY_STRICT;
+ `streams` has the bit `1 << id` for each kind of stream that is applied, and others are passed over.
 
  Errors: 87 another flag.
  */
-NtbakBool ntbak_set_policy(uint32_t flags,
-                           uint32_t streams);
+NtbakBool ntbak_set_policy(uint32_t flags, uint32_t streams);
 
 /*
- Says that the backup stream of a ntbak_backup_write ends here, frees the context and sets it to NULL: instead of a call with `abort`,
- which cannot tell whether the stream was whole.
+ Says that the backup stream of a ntbak_backup_write ends here, frees the context and sets it to NULL:
+ instead of a call with `abort`, which cannot tell whether the stream was whole.
 
- Errors: 13 a header, name or payload is cut; 87 the context is NULL, none, or that of a read, which is freed, too.
+ Errors: 13 a header, name or payload is cut; 87 the context is NULL, none, or that of a read, which is
+ freed, too.
  */
 NtbakBool ntbak_finish(void **context);
 
 /*
- OpenEncryptedFileRawW: an encrypted file for ntbak_read_encrypted_file_raw or, with CREATE_FOR_IMPORT (1), a place for
- ntbak_write_encrypted_file_raw. Nothing is made before that has all of the data.
+ OpenEncryptedFileRawW: an encrypted file for ntbak_read_encrypted_file_raw or, with CREATE_FOR_IMPORT (1), a
+ place for ntbak_write_encrypted_file_raw. Nothing is made before that has all of the data.
 
- Answers 0 or the error: 2, 3 not there; 5 a directory, a read-only file, or a hidden one without OVERWRITE_HIDDEN; 32 it is open; 87 a
- pointer is NULL; 123 the name; 267 a file, with CREATE_FOR_DIR; 6007 it is not encrypted.
+ Answers 0 or the error: 2, 3 not there; 5 a directory, a read-only file, or a hidden one without
+ OVERWRITE_HIDDEN; 32 it is open; 87 a pointer is NULL; 123 the name; 267 a file, with CREATE_FOR_DIR; 6007
+ it is not encrypted.
  */
-uint32_t ntbak_open_encrypted_file_raw_w(const NtbakChar16 *name,
-                                         uint32_t flags,
-                                         void **context);
+uint32_t ntbak_open_encrypted_file_raw_w(const NtbakChar16 *name, uint32_t flags, void **context);
 
 /*
  OpenEncryptedFileRawA: with a name in UTF-8.
@@ -1074,26 +1078,25 @@ uint32_t ntbak_open_encrypted_file_raw_w(const NtbakChar16 *name,
 uint32_t ntbak_open_encrypted_file_raw_a(const char *name, uint32_t flags, void **context);
 
 /*
- ReadEncryptedFileRaw: gives the raw data of the file to `export`, in blocks of 1 byte to 64 KiB, until that answers another number than
- 0. A block is the callback's until it returns. Each call begins at the beginning.
+ ReadEncryptedFileRaw: gives the raw data of the file to `export`, in blocks of 1 byte to 64 KiB, until that
+ answers another number than 0. A block is the callback's until it returns. Each call begins at the
+ beginning.
 
- Answers 0, what the callback answered, or the error: 87 no callback, no context, or one for import; 170 the context is in use.
+ Answers 0, what the callback answered, or the error: 87 no callback, no context, or one for import; 170 the
+ context is in use.
  */
-uint32_t ntbak_read_encrypted_file_raw(NtbakExportFunc export_,
-                                       void *callback_context,
-                                       void *context);
+uint32_t ntbak_read_encrypted_file_raw(NtbakExportFunc export_, void *callback_context, void *context);
 
 /*
- WriteEncryptedFileRaw: makes the encrypted file of the raw data that `import` gives, block by block of up to 64 KiB, 0 bytes at the end.
- The file appears whole, in place of one that is there; with any failure, what was there is untouched.
+ WriteEncryptedFileRaw: makes the encrypted file of the raw data that `import` gives, block by block of up to
+ 64 KiB, 0 bytes at the end. The file appears whole, in place of one that is there; with any failure, what
+ was there is untouched.
 
- Answers 0, what the callback answered, or the error: 87 no callback, no context, one for export, or one that was written already; the
- callback says more than the block holds; 112 no room; 170 the context is in use; 6008 no raw data, or cut; 6014 the place cannot hold
- encrypted files.
+ Answers 0, what the callback answered, or the error: 87 no callback, no context, one for export, or one that
+ was written already; the callback says more than the block holds; 112 no room; 170 the context is in use;
+ 6008 no raw data, or cut; 6014 the place cannot hold encrypted files.
  */
-uint32_t ntbak_write_encrypted_file_raw(NtbakImportFunc import,
-                                        void *callback_context,
-                                        void *context);
+uint32_t ntbak_write_encrypted_file_raw(NtbakImportFunc import, void *callback_context, void *context);
 
 /*
  CloseEncryptedFileRaw: NULL, and what is no context, is passed over.
@@ -1111,7 +1114,8 @@ NtbakHandle ntbak_get_current_process(void);
 NtbakBool ntbak_open_process_token(NtbakHandle process, uint32_t access, NtbakHandle *token);
 
 /*
- LookupPrivilegeValueW: the number of SeSecurityPrivilege, SeBackupPrivilege or SeRestorePrivilege. `system` is NULL or empty.
+ LookupPrivilegeValueW: the number of SeSecurityPrivilege, SeBackupPrivilege or SeRestorePrivilege. `system`
+ is NULL or empty.
 
  Errors: 53 another system; 87 a pointer is NULL; 1313 another privilege.
  */
@@ -1123,10 +1127,11 @@ NtbakBool ntbak_lookup_privilege_value_w(const NtbakChar16 *system, const NtbakC
 NtbakBool ntbak_lookup_privilege_value_a(const char *system, const char *name, struct NtbakLuid *luid);
 
 /*
- AdjustTokenPrivileges: changes nothing, and says whether the caller holds what is to be enabled: TRUE and the last error 0, or TRUE and
- the last error 1300, as on Windows. `previous` says that nothing was changed.
+ AdjustTokenPrivileges: changes nothing, and says whether the caller holds what is to be enabled: TRUE and
+ the last error 0, or TRUE and the last error 1300, as on Windows. `previous` says that nothing was changed.
 
- Errors: 6 no token; 87 `new_state` is NULL where it is needed, too many privileges; 122 `previous` has less than 16 bytes.
+ Errors: 6 no token; 87 `new_state` is NULL where it is needed, too many privileges; 122 `previous` has less
+ than 16 bytes.
  */
 NtbakBool ntbak_adjust_token_privileges(NtbakHandle token,
                                         NtbakBool disable_all,
@@ -1136,8 +1141,8 @@ NtbakBool ntbak_adjust_token_privileges(NtbakHandle token,
                                         uint32_t *returned);
 
 /*
- GetVolumeInformationW: of the volume that `root` (`C:\`), or any other path, is on; NULL is that of the current directory of Linux.
- Every pointer may be NULL; sizes are in units.
+ GetVolumeInformationW: of the volume that `root` (`C:\`), or any other path, is on; NULL is that of the
+ current directory of Linux. Every pointer may be NULL; sizes are in units.
 
  Errors: 2, 3 not there; 234 a buffer is too small.
  */
@@ -1163,7 +1168,8 @@ NtbakBool ntbak_get_volume_information_a(const char *root,
                                          uint32_t file_system_size);
 
 /*
- GetVolumeInformationByHandleW: of the volume that a file is on. Every pointer but the handle may be NULL; sizes are in units.
+ GetVolumeInformationByHandleW: of the volume that a file is on. Every pointer but the handle may be NULL;
+ sizes are in units.
 
  Errors: 6; 234 a buffer is too small.
  */

@@ -1,4 +1,5 @@
-//! Sizes, offsets and constants of `windows.h` beside those of mingw-w64: one table, compiled with both, read out of the objects.
+//! Sizes, offsets and constants of `windows.h` beside those of mingw-w64: one table, compiled with both, read
+//! out of the objects.
 
 use std::fmt::Write as _;
 use std::path::Path;
