@@ -79,8 +79,8 @@ impl Library {
                     break;
                 }
             }
-            let null = std::ptr::null_mut;
-            (self.backup_read)(null(), null(), 0, std::ptr::null_mut(), 1, 0, &mut context);
+            let (none, bytes, count) = (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
+            (self.backup_read)(none, bytes, 0, count, 1, 0, &mut context);
             (self.close_handle)(file);
         }
         total

@@ -224,7 +224,7 @@ fn compare(ours: Compiler, theirs: Compiler) {
         .collect();
     assert!(different.is_empty(), "{}", different.join("\n"));
     assert!(rows.len() > 400, "only {} rows", rows.len());
-    assert!(ours.iter().any(|row| *row == 592), "no WIN32_FIND_DATAW");
+    assert!(ours.contains(&592), "no WIN32_FIND_DATAW");
 }
 
 #[test]
@@ -256,6 +256,41 @@ fn errors_are_all_in_the_header() {
     }
     assert!(errors > 60);
 }
+
+#[test]
+fn functions_are_all_in_both_headers_and_in_the_manual() {
+    let manual = std::fs::read_to_string(capi().join("../../docs/c-api.md")).unwrap();
+    let (ours, windows) = (std::fs::read_to_string(capi().join("include/ntbak/ntbak.h")).unwrap(), header());
+    let mut functions = 0;
+    for line in ours.lines() {
+        // `NtbakBool ntbak_close_handle(NtbakHandle object);`
+        let Some((before, _)) = line.split_once('(').filter(|_| !line.starts_with([' ', '/', '#'])) else {
+            continue;
+        };
+        let Some(name) = before.rsplit([' ', '*']).next().filter(|name| name.starts_with("ntbak_")) else {
+            continue;
+        };
+        functions += 1;
+        let defined =
+            windows.lines().find_map(|line| line.strip_prefix("#define ")?.strip_suffix(&format!(" {name}")));
+        // What is ours has one name only.
+        let shown = defined.unwrap_or(name);
+        assert!(defined.is_some() || OURS.contains(&name), "{name} has no name of Windows");
+        let shown = shown.strip_suffix(['A', 'W']).unwrap_or(shown);
+        assert!(manual.contains(shown), "{shown} is not in the manual");
+    }
+    assert!(functions > 70, "{functions}");
+}
+
+/// Functions that Windows does not have.
+const OURS: &[&str] = &[
+    "ntbak_version",
+    "ntbak_strerror",
+    "ntbak_map_drive",
+    "ntbak_efs_add_key",
+    "ntbak_set_policy",
+    "ntbak_finish",
+];
 
 #[test]
 fn layout_covers_all_structures() {
