@@ -36,6 +36,7 @@ cases! {
     bs_42_an_encrypted_file_without_and_with_its_key = "bs_42",
     bs_43_aborted_in_any_way = "bs_43",
     bs_44_a_context_has_one_handle = "bs_44",
+    bs_45_many_streams = "bs_45",
     bs_46_many_ranges = "bs_46",
     bs_47_slices_of_any_size_take_all_of_it = "bs_47",
     bs_48_slices_between_parts = "bs_48",

@@ -8,6 +8,7 @@ mod cases;
 mod common;
 mod examples;
 mod fence;
+mod headers;
 mod installed;
 mod layout;
 mod python;

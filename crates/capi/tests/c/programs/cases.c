@@ -367,6 +367,23 @@ static void bs_44(void) {
   CloseHandle(file);
 }
 
+static void bs_45(void) {
+  enum { STREAMS = 1000 };
+  char name[32];
+  DWORD at;
+  Bytes stream = {NULL, 0, 0}, whole;
+  make_file("C:\\f", "", 0);
+  for (at = 0; at < STREAMS; at++) {
+    sprintf(name, ":s%03lu:$DATA", (unsigned long)at);
+    add_stream(&stream, BACKUP_ALTERNATE_DATA, 0, name, name, 5);
+  }
+  ANSWERS(0, write_whole("C:\\f", &stream));
+  whole = read_whole("C:\\f", 4096, FALSE);
+  CHECK(same(&whole, &stream));
+  drop(&whole);
+  drop(&stream);
+}
+
 static void bs_46(void) {
   enum { RANGES = 300, STEP = 65536 };
   FILE_ALLOCATED_RANGE_BUFFER asked, ranges[RANGES];
@@ -1208,7 +1225,7 @@ static const struct {
   void (*run)(void);
 } cases[] = {
     CASE(bs_28), CASE(bs_29), CASE(bs_30), CASE(bs_31), CASE(bs_32), CASE(bs_33), CASE(bs_34), CASE(bs_35), CASE(bs_36),
-    CASE(bs_37), CASE(bs_39), CASE(bs_40), CASE(bs_41), CASE(bs_42), CASE(bs_43), CASE(bs_44), CASE(bs_46), CASE(bs_47),
+    CASE(bs_37), CASE(bs_39), CASE(bs_40), CASE(bs_41), CASE(bs_42), CASE(bs_43), CASE(bs_44), CASE(bs_45), CASE(bs_46), CASE(bs_47),
     CASE(bs_48), CASE(bs_50), CASE(bs_51), CASE(bs_52), CASE(bs_53), CASE(bs_54), CASE(bs_55), CASE(bs_56), CASE(bs_58),
     CASE(bs_59), CASE(bs_60), CASE(bs_61), CASE(bs_62), CASE(bs_63), CASE(bs_64), CASE(bs_65), CASE(efs_35), CASE(efs_36),
     CASE(efs_37), CASE(efs_40), CASE(efs_41), CASE(efs_42), CASE(efs_43), CASE(efs_44), CASE(efs_45), CASE(efs_46),
