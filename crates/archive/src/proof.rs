@@ -6,6 +6,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use crate::error::{Error, Result};
 use crate::manifest::MANIFEST;
 use crate::manifest::read::{Cutter, Line, ManifestEntry, is_exact, parse};
+use crate::manifest::register::Register;
 use crate::manifest::write::{Closing, Spool};
 use crate::remark::Remark;
 use crate::tar::write::{NewEntry, TarWriter};
@@ -240,7 +241,7 @@ impl Reading {
 
 /// The headers of the manifest's entry.
 fn header(size: u64) -> Result<Vec<u8>> {
-    let mut tar = TarWriter::new(Vec::new());
+    let mut tar = TarWriter::new(Vec::new(), Register::Closed);
     tar.begin(&NewEntry { name: MANIFEST, typeflag: b'0', size, mode: 0o644, ..NewEntry::default() })?;
     tar.output.finish()
 }

@@ -6,7 +6,6 @@
 //! * the extents of a stream ([`ArchiveWriter::EXTENTS_FIRST`]): [`Extents::Unknown`] is refused when there is content;
 //! * the small payloads: one that comes behind the content is kept in an entry of its own behind its file.
 
-use std::collections::VecDeque;
 use std::io::Write;
 
 use ntbak_wire::record::{Extent, Extents, FileInfo, Record, SmallKind, StreamFlags, StreamHead};
@@ -16,6 +15,7 @@ use crate::content::{Content, whole_blocks};
 use crate::error::{Error, Result};
 use crate::facts::encode::{self, Builder};
 use crate::facts::{Facts, Linux};
+use crate::manifest::register::Register;
 use crate::manifest::write::{Lines, Spool};
 use crate::manifest::{MANIFEST, VOLUME};
 use crate::path::{EntryPath, escape};
@@ -38,7 +38,6 @@ const WORTH_A_MAP: u64 = 64 << 10;
 /// files is the caller's; a [`link`](Self::link) comes after the file that it names.
 pub struct ArchiveWriter<W: Write> {
     tar: TarWriter<W>,
-    lines: Lines,
     state: State,
     /// The current file, as the archive has it: relative, no `/` at its end, empty for the root.
     path: Vec<u8>,
@@ -46,8 +45,6 @@ pub struct ArchiveWriter<W: Write> {
     /// The unnamed stream, while it is empty and the header is not yet written.
     empty: Option<StreamHead>,
     content: Content,
-    /// Entries that have ended and are not in the manifest yet: their hashes come later.
-    ended: VecDeque<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,31 +80,28 @@ impl<W: Write> ArchiveWriter<W> {
     /// # Errors
     /// The target cannot be written.
     pub fn new(target: W, spool: Box<dyn Spool>, volume: &Volume) -> Result<Self> {
-        Self::start(target, spool, volume, false)
+        Self::start(target, Register::here(Lines::new(spool)), volume)
     }
 
-    /// The same; the entries are hashed on a thread of its own, for which 2 MiB wait at most.
+    /// The same; the entries are hashed and entered into the manifest on a thread of its own, for which 2 MiB wait at
+    /// most.
     ///
     /// # Errors
     /// The target cannot be written, or there is no thread.
     pub fn with_thread(target: W, spool: Box<dyn Spool>, volume: &Volume) -> Result<Self> {
-        Self::start(target, spool, volume, true)
+        let register = Register::beside(Lines::new(spool));
+        Self::start(target, register.map_err(|error| Error::io(0, "starting a thread", error))?, volume)
     }
 
-    fn start(target: W, spool: Box<dyn Spool>, volume: &Volume, beside: bool) -> Result<Self> {
+    fn start(target: W, register: Register, volume: &Volume) -> Result<Self> {
         let mut writer = Self {
-            tar: TarWriter::new(target),
-            lines: Lines::new(spool),
+            tar: TarWriter::new(target, register),
             state: State::Idle,
             path: Vec::new(),
             facts: Facts::default(),
             empty: None,
             content: Content::default(),
-            ended: VecDeque::new(),
         };
-        if beside {
-            writer.tar.output.hash_beside()?;
-        }
         let json = volume.to_json();
         writer.tar.begin(&plain_entry(VOLUME, json.len() as u64))?;
         writer.tar.data(&json)?;
@@ -387,8 +381,7 @@ impl<W: Write> ArchiveWriter<W> {
     /// # Errors
     /// The spool cannot be written.
     pub fn remark(&mut self, remark: &Remark) -> Result<()> {
-        let offset = self.offset();
-        self.lines.remark(remark).map_err(|error| Error::io(offset, "writing the manifest's spool", error))
+        self.tar.output.remark(remark)
     }
 
     /// Gives the current file up where it is: content that did not come is zeros, and the manifest has a loss that says
@@ -423,15 +416,14 @@ impl<W: Write> ArchiveWriter<W> {
     /// The last file is not complete; the spool cannot be read, the target not be written.
     pub fn finish(mut self) -> Result<W> {
         self.expect(State::Idle, "the archive ends before the last file is complete")?;
-        self.enter_ended(true)?;
-        let offset = self.offset();
-        let spool = |error| Error::io(offset, "reading the manifest's spool", error);
-        let closed = self.lines.close(offset).map_err(spool)?;
+        let Some(closed) = self.tar.output.close()? else {
+            return Err(self.fault("an archive that is complete already"));
+        };
         self.tar.begin(&plain_entry(MANIFEST, closed.len()))?;
-        let tar = &mut self.tar;
+        let (size, tar) = (self.offset(), &mut self.tar);
         closed.copy(|line| tar.data(line).map_err(CopyError::Archive)).map_err(|error| match error {
             CopyError::Archive(error) => error,
-            CopyError::Spool(error) => spool(error),
+            CopyError::Spool(error) => Error::io(size, "reading the manifest's spool", error),
         })?;
         self.tar.end()?;
         self.tar.finish()
@@ -463,7 +455,7 @@ impl<W: Write> ArchiveWriter<W> {
     }
 
     fn tell_renamed(&mut self, path: &[u8]) -> Result<Option<Remark>> {
-        if self.path == EntryPath::new(path).as_bytes() {
+        if self.path == path || self.path == EntryPath::new(path).as_bytes() {
             return Ok(None);
         }
         let why = format!(
@@ -568,19 +560,10 @@ impl<W: Write> ArchiveWriter<W> {
 
     fn end_entry(&mut self, stream: Option<&[u8]>) -> Result<()> {
         self.tar.end()?;
-        self.ended.push_back((self.path_or_dot(), stream.map(<[u8]>::to_vec)));
-        self.enter_ended(false)
-    }
-
-    /// Enters what has ended into the manifest, as far as hashes are there; with `all`, waits for them.
-    fn enter_ended(&mut self, all: bool) -> Result<()> {
-        while let Some(span) = self.tar.output.next_span(all)? {
-            let Some((path, stream)) = self.ended.pop_front() else { break };
-            let offset = self.tar.output.offset();
-            let done = self.lines.entry(&path, stream.as_deref(), &span);
-            done.map_err(|error| Error::io(offset, "writing the manifest's spool", error))?;
+        if self.path.is_empty() {
+            return self.tar.output.end_entry(b".", stream);
         }
-        Ok(())
+        self.tar.output.end_entry(&self.path, stream)
     }
 }
 

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use ntbak::backup::BackupOptions;
 use ntbak::source::{Spool, SpooledSource};
-use ntbak::tree::{Content, Select, Tree, Visit, WalkOptions};
+use ntbak::tree::{Content, Select, Visit, WalkOptions};
 use ntbak::{FileSource, Report};
 use ntbak_wire::Win32Error;
 
 use crate::failure::Failure;
-use crate::many;
+use crate::many::Many;
 
 /// One file out of an archive. Its content waits in a temporary file, since the archive may be read only from begin to end.
 pub(crate) fn open(
@@ -20,33 +20,47 @@ pub(crate) fn open(
 ) -> Result<Box<dyn FileSource>, Failure> {
     let wanted = inside.strip_prefix(b".").unwrap_or(inside);
     let wanted = wanted.strip_prefix(b"/").unwrap_or(inside);
-    let mut found = Ok(None);
+    let at = |error: ntbak::Error| Failure::from(error.at_path(typed));
+    let found = match find(path, wanted, report)? {
+        // The file stands before its other names, under the first one.
+        Found::Link { target } => find(path, &target, report)?,
+        found => found,
+    };
+    match found {
+        Found::File(source) => Ok(Box::new(source.map_err(at)?)),
+        Found::Link { .. } | Found::Nothing => {
+            let why = "there is no such file in the archive; `ntbak list` shows what there is";
+            Err(at(ntbak::Error::new(Win32Error::FILE_NOT_FOUND, why)))
+        }
+    }
+}
+
+/// What has a path in an archive.
+enum Found {
+    File(Box<ntbak::Result<SpooledSource>>),
+    Link { target: Vec<u8> },
+    Nothing,
+}
+
+fn find(path: &Path, wanted: &[u8], report: &dyn Report) -> Result<Found, Failure> {
+    let mut found = Found::Nothing;
     // Whatever ends the walk: what was found until then is what counts.
     let enough = || ntbak::Error::new(Win32Error::OPERATION_ABORTED, "the file was found");
     let options = WalkOptions { select: &Select::all(), backup: BackupOptions::default(), report };
-    let walked = many::archive(path)?.walk(options, &mut |visit| match visit {
+    let walked = Many::archive_parts(path)?.tree().walk(options, &mut |visit| match visit {
         Visit::File(file) if file.path == wanted => {
-            found = spooled(file.content).map(Some);
+            found = Found::File(Box::new(spooled(file.content)));
             Err(enough())
         }
         Visit::Link(link) if link.path == wanted => {
-            let target = String::from_utf8_lossy(link.target);
-            found = Err(ntbak::Error::new(
-                Win32Error::FILE_NOT_FOUND,
-                format!("it is another name of {target}: ask for that"),
-            ));
+            found = Found::Link { target: link.target.to_vec() };
             Err(enough())
         }
         _ => Ok(()),
     });
     match (found, walked) {
-        (Ok(Some(source)), _) => Ok(Box::new(source)),
-        (Err(error), _) => Err(error.at_path(typed).into()),
-        (Ok(None), Err(error)) => Err(error.at_path(path).into()),
-        (Ok(None), Ok(())) => {
-            let why = "there is no such file in the archive; `ntbak list` shows what there is";
-            Err(ntbak::Error::new(Win32Error::FILE_NOT_FOUND, why).at_path(typed).into())
-        }
+        (Found::Nothing, Err(error)) => Err(error.at_path(path).into()),
+        (found, _) => Ok(found),
     }
 }
 

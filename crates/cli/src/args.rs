@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ntbak::backup::Parts;
 use ntbak::source::WofView;
@@ -49,6 +49,9 @@ pub(crate) struct Common {
     /// Say nothing but errors.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
+    /// When to use colours: `auto` is on a terminal, unless NO_COLOR is set.
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub(crate) color: ColorChoice,
     /// Write losses and notes to FILE, one JSON object a line.
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) report: Option<PathBuf>,

@@ -4,6 +4,10 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use anstyle::Style;
+
+use crate::color;
+
 /// A failure, with its exit code: 1, or 2 for wrong usage.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -33,20 +37,25 @@ impl Failure {
     pub(crate) fn print(&self) {
         match self {
             Self::Library(error) => {
-                complain(error);
+                complain_in(color::FAILED, error);
                 if let Some(advice) = error.advice() {
                     let _ = writeln!(io::stderr(), "  {advice}");
                 }
             }
-            Self::Io { doing, error } => complain(format_args!("{doing}: {error}")),
-            Self::Usage(why) => complain(why),
+            Self::Io { doing, error } => complain_in(color::FAILED, format_args!("{doing}: {error}")),
+            Self::Usage(why) => complain_in(color::FAILED, why),
         }
     }
 }
 
 /// A line on standard error with our name before it.
 pub(crate) fn complain(what: impl Display) {
-    let _ = writeln!(io::stderr(), "ntbak: {}", harmless(&what.to_string()));
+    complain_in(color::TOLD, what);
+}
+
+/// The same, with our name in a style.
+pub(crate) fn complain_in(style: Style, what: impl Display) {
+    let _ = writeln!(anstream::stderr(), "{style}ntbak:{style:#} {}", harmless(&what.to_string()));
 }
 
 /// Text for a terminal: names may have line breaks and escape sequences in them, and could forge lines or worse.

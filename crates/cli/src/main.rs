@@ -14,6 +14,7 @@ use clap::Parser;
 
 mod archived;
 mod args;
+mod color;
 mod commands;
 mod compare;
 mod describe;
@@ -30,6 +31,7 @@ mod selection;
 
 fn main() -> ExitCode {
     let args = args::Cli::parse();
+    color::choose(args.common.color);
     match commands::run(args) {
         Ok(code) => code,
         // Who reads us has seen enough: no error of ours.

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
+/// Bytes that are read at a time.
+const PIECE: usize = 1 << 20;
+
 /// Where the bytes of a command go.
 pub(crate) enum Output {
     /// Standard output.
@@ -51,6 +54,22 @@ impl Output {
             Self::Device { file, .. } | Self::File { file, .. } => file.write_all(data),
         };
         written.map_err(|error| self.fault("writing", error))
+    }
+
+    /// Writes all that `read` gives into a buffer, by offset, up to its first empty answer: how many bytes.
+    pub(crate) fn pour(
+        &mut self,
+        mut read: impl FnMut(u64, &mut [u8]) -> ntbak::Result<usize>,
+    ) -> Result<u64, Failure> {
+        let (mut buffer, mut offset) = (vec![0; PIECE], 0);
+        loop {
+            let got = read(offset, &mut buffer)?;
+            if got == 0 {
+                return Ok(offset);
+            }
+            self.write(buffer.get(..got).unwrap_or_default())?;
+            offset += got as u64;
+        }
     }
 
     /// Goes to another place in the file; `false` where there is none.

@@ -10,7 +10,8 @@ use ntbak::{Loss, LossKind, Note, Progress, Report};
 use serde_json::Value;
 
 use crate::args::Common;
-use crate::failure::{Failure, complain};
+use crate::color;
+use crate::failure::{Failure, complain, complain_in};
 use crate::json;
 use crate::progress::ProgressLine;
 
@@ -103,7 +104,8 @@ impl Report for Reporter {
         state.not_allowed += usize::from(!self.allowed.contains(&loss.kind));
         if !self.quiet {
             let place = place(&loss.path, loss.stream.as_ref());
-            self.progress.beside(|| complain(format_args!("lost {} of {place}: {}", loss.kind, loss.why)));
+            let told = format!("lost {} of {place}: {}", loss.kind, loss.why);
+            self.progress.beside(|| complain_in(color::LOST, told));
         }
         let mut line = serde_json::json!({ "type": "loss", "kind": loss.kind.name() });
         describe(&mut line, &loss.path, loss.stream.as_ref());

@@ -25,7 +25,7 @@ const SHA1_RC2_128: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113
 const SHA1_RC2_40: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.6");
 
 /// The most rounds that one key file may ask for, all its parts together: some seconds of work.
-const MAX_ROUNDS: u32 = 20_000_000;
+pub(crate) const MAX_ROUNDS: u32 = 20_000_000;
 
 /// A password. For PKCS#12 an empty one and none at all are different, and files of both kinds exist.
 #[derive(Clone)]

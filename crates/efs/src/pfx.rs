@@ -209,10 +209,11 @@ pub fn write_pfx(identities: &[Identity], password: &str, protection: PfxProtect
         return Err(Error::NoKeys);
     }
     let password = Password::new(Some(password));
+    let rounds = rounds_for(identities.len());
     let (mut keys, mut certificates) = (Vec::new(), Vec::new());
     for (index, identity) in identities.iter().enumerate() {
         let attributes = attributes(index, identity.certificate.as_ref());
-        let (algorithm, encrypted) = protect(&identity.key.to_pkcs8(), &password, protection)?;
+        let (algorithm, encrypted) = protect(&identity.key.to_pkcs8(), &password, protection, rounds)?;
         let key = tlv(SEQUENCE, &[&algorithm, &tlv(OCTET_STRING, &[&encrypted])]);
         keys.extend(tlv(SEQUENCE, &[&oid(&SHROUDED_KEY_BAG), &tlv(CONTEXT, &[&key]), &attributes]));
         if let Some(certificate) = &identity.certificate {
@@ -223,7 +224,8 @@ pub fn write_pfx(identities: &[Identity], password: &str, protection: PfxProtect
     }
     let mut safes = data(&tlv(SEQUENCE, &[&keys]));
     if !certificates.is_empty() {
-        let (algorithm, encrypted) = protect(&tlv(SEQUENCE, &[&certificates]), &password, protection)?;
+        let (algorithm, encrypted) =
+            protect(&tlv(SEQUENCE, &[&certificates]), &password, protection, rounds)?;
         let info = tlv(SEQUENCE, &[&oid(&DATA), &algorithm, &tlv(ENCRYPTED_CONTENT, &[&encrypted])]);
         let content = tlv(CONTEXT, &[&tlv(SEQUENCE, &[&[INTEGER, 1, 0], &info])]);
         safes.extend(tlv(SEQUENCE, &[&oid(&ENCRYPTED_DATA), &content]));
@@ -235,11 +237,19 @@ pub fn write_pfx(identities: &[Identity], password: &str, protection: PfxProtect
     };
     let mut salt = [0; 16];
     random(&mut salt)?;
-    let mac = pbe::mac(&digest, &password, &salt, ROUNDS, &safes).ok_or(Error::Crypto("the MAC"))?;
+    let mac = pbe::mac(&digest, &password, &salt, rounds, &safes).ok_or(Error::Crypto("the MAC"))?;
     let info = tlv(SEQUENCE, &[&tlv(SEQUENCE, &[&oid(&digest), &[NULL, 0]]), &tlv(OCTET_STRING, &[&mac])]);
-    let rounds = asn1::unsigned(&ROUNDS.to_be_bytes());
+    let rounds = asn1::unsigned(&rounds.to_be_bytes());
     let mac = tlv(SEQUENCE, &[&info, &tlv(OCTET_STRING, &[&salt]), &rounds]);
     Ok(tlv(SEQUENCE, &[&[INTEGER, 1, 3], &data(&safes), &mac]))
+}
+
+/// As many rounds for each part as a reader with our limits takes, for many keys too: half of what it takes, since it
+/// may try two spellings of no password.
+fn rounds_for(keys: usize) -> u32 {
+    // Each key, the certificates and the MAC.
+    let parts = u32::try_from(keys).unwrap_or(u32::MAX).saturating_add(2);
+    ROUNDS.min(pbe::MAX_ROUNDS / 2 / parts).max(1)
 }
 
 fn data(content: &[u8]) -> Vec<u8> {
@@ -264,7 +274,12 @@ fn attributes(index: usize, certificate: Option<&Certificate>) -> Vec<u8> {
 }
 
 /// Encrypts, and gives the AlgorithmIdentifier too.
-fn protect(plain: &[u8], password: &Password, protection: PfxProtection) -> Result<(Vec<u8>, Vec<u8>)> {
+fn protect(
+    plain: &[u8],
+    password: &Password,
+    protection: PfxProtection,
+    rounds: u32,
+) -> Result<(Vec<u8>, Vec<u8>)> {
     let failed = || Error::Crypto("encryption");
     let mut salt = [0; 16];
     random(&mut salt)?;
@@ -272,15 +287,15 @@ fn protect(plain: &[u8], password: &Password, protection: PfxProtection) -> Resu
         PfxProtection::Aes256 => {
             let mut iv = [0; 16];
             random(&mut iv)?;
-            let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ROUNDS, &salt, iv)
+            let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(rounds, &salt, iv)
                 .map_err(|_| failed())?;
             let encrypted = parameters.encrypt(password.utf8(), plain).map_err(|_| failed())?;
             let parameters = parameters.to_der().map_err(|_| failed())?;
             Ok((tlv(SEQUENCE, &[&oid(&pbes2::PBES2_OID), &parameters]), encrypted))
         }
         PfxProtection::TripleDes => {
-            let encrypted = pbe::encrypt_3des(plain, password, &salt, ROUNDS)?;
-            let rounds = asn1::unsigned(&ROUNDS.to_be_bytes());
+            let encrypted = pbe::encrypt_3des(plain, password, &salt, rounds)?;
+            let rounds = asn1::unsigned(&rounds.to_be_bytes());
             let parameters = tlv(SEQUENCE, &[&tlv(OCTET_STRING, &[&salt]), &rounds]);
             Ok((tlv(SEQUENCE, &[&oid(&pbe::id_3des()), &parameters]), encrypted))
         }

@@ -12,8 +12,15 @@ use crate::tar::pax;
 use crate::time;
 
 /// Records of an extended header, one behind the other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Builder(pub(crate) Vec<u8>);
+
+impl Default for Builder {
+    /// With room for what most files have.
+    fn default() -> Self {
+        Self(Vec::with_capacity(1024))
+    }
+}
 
 impl Builder {
     fn put(&mut self, key: &str, value: &[u8]) {

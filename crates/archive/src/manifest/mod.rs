@@ -17,10 +17,12 @@ the manifest itself begins, and its `blake3` covers all lines before it.
 `stream` is empty for an entry that is no stream but belongs to a file (`NAME:ntbak-efs-dir`). A path or stream that is
 not UTF-8 has `path_raw` or `stream_raw` (base64 of its WTF-8 or bytes) beside its display text.
 
-[`write`] and [`read`] are mirrors.
+[`write`] and [`read`] are mirrors; [`register`] hashes what is written, and enters it.
 */
 
+mod beside;
 pub(crate) mod read;
+pub(crate) mod register;
 pub(crate) mod write;
 
 /// Where the two entries of our own are.

@@ -119,8 +119,9 @@ impl Fields<'_> {
     pub(crate) fn build(&self) -> Block {
         let mut block = [0; BLOCK];
         let mut put = |(at, len): (usize, usize), bytes: &[u8]| {
-            for (to, from) in block.iter_mut().skip(at).take(len).zip(bytes) {
-                *to = *from;
+            let len = len.min(bytes.len());
+            if let (Some(to), Some(from)) = (block.get_mut(at..at + len), bytes.get(..len)) {
+                to.copy_from_slice(from);
             }
         };
         put(NAME, self.name);
@@ -140,10 +141,10 @@ impl Fields<'_> {
             put(place, digits);
         }
         put(CHECKSUM, b"        ");
-        let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
+        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
         // Six digits, NUL, space, as everybody writes it.
         let mut digits = [b' '; 8];
-        number::write(digits.get_mut(..7).unwrap_or_default(), sum);
+        number::write(digits.get_mut(..7).unwrap_or_default(), sum.into());
         for (to, from) in block.iter_mut().skip(CHECKSUM.0).zip(digits) {
             *to = from;
         }

@@ -34,7 +34,6 @@ and "Basic Tar Format".
 [`header`](self) in both directions, [`pax`], [`sparse`]; [`read`] and [`write`] are mirrors of each other.
 */
 
-mod beside;
 pub(crate) mod header;
 pub(crate) mod input;
 pub(crate) mod number;

@@ -1,14 +1,14 @@
-//! Buffered output that counts and hashes.
+//! Buffered output that counts, and is hashed on its way.
 
-use std::collections::VecDeque;
 use std::io::Write;
 
-use super::Span;
-use super::beside::Beside;
 use crate::error::{Error, Result};
+use crate::manifest::register::{Hashed, Register};
+use crate::manifest::write::Closed;
+use crate::remark::Remark;
 
 /// Small pieces are gathered up to this size; larger ones pass by the buffer.
-pub(super) const BUFFER: usize = 256 << 10;
+pub(crate) const BUFFER: usize = 256 << 10;
 const LARGE: usize = 32 << 10;
 
 /// What is written to an archive, forward only.
@@ -19,37 +19,12 @@ pub(crate) struct Output<W> {
     offset: u64,
     /// Where the current entry began.
     entry: u64,
-    hashing: Hashing,
-}
-
-/// Where entries are hashed.
-enum Hashing {
-    Here(Here),
-    /// On another thread.
-    Beside(Beside),
-}
-
-#[derive(Default)]
-struct Here {
-    hasher: Box<blake3::Hasher>,
-    /// What is in the buffer but not hashed yet begins here; large pieces hash faster.
-    unhashed: usize,
-    /// Entries that ended, and were not asked for yet.
-    ended: VecDeque<Span>,
+    register: Register,
 }
 
 impl<W: Write> Output<W> {
-    pub(crate) fn new(target: W) -> Self {
-        let (buffer, hashing) = (Vec::with_capacity(BUFFER), Hashing::Here(Here::default()));
-        Self { target, buffer, offset: 0, entry: 0, hashing }
-    }
-
-    /// Hashes on another thread from now on, before anything was written.
-    pub(crate) fn hash_beside(&mut self) -> Result<()> {
-        let beside = Beside::start();
-        let beside = beside.map_err(|error| Error::io(self.offset, "starting a thread", error))?;
-        self.hashing = Hashing::Beside(beside);
-        Ok(())
+    pub(crate) fn new(target: W, register: Register) -> Self {
+        Self { target, buffer: Vec::with_capacity(BUFFER), offset: 0, entry: 0, register }
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -58,13 +33,9 @@ impl<W: Write> Output<W> {
 
     pub(crate) fn write(&mut self, data: &[u8]) -> Result<()> {
         self.offset += data.len() as u64;
-        if data.len() >= LARGE
-            && let Hashing::Here(_) = self.hashing
-        {
+        if data.len() >= LARGE && self.register.is_here() {
             self.flush()?;
-            if let Hashing::Here(here) = &mut self.hashing {
-                here.hasher.update(data);
-            }
+            self.register.pass(data);
             return self.put(data);
         }
         let mut rest = data;
@@ -90,32 +61,25 @@ impl<W: Write> Output<W> {
         Ok(())
     }
 
-    /// Ends an entry; [`Output::next_span`] says which bytes it has.
-    pub(crate) fn end_entry(&mut self) {
+    /// Ends an entry, and enters it into the manifest.
+    pub(crate) fn end_entry(&mut self, path: &[u8], stream: Option<&[u8]>) -> Result<()> {
         let (offset, size) = (self.entry, self.offset - self.entry);
-        match &mut self.hashing {
-            Hashing::Here(here) => {
-                here.hash(&self.buffer);
-                let hash = *here.hasher.finalize().as_bytes();
-                here.hasher.reset();
-                here.ended.push_back(Span { offset, size, hash });
-            }
-            Hashing::Beside(beside) => beside.end_entry(self.buffer.len(), offset, size),
-        }
+        let entered = self.register.entry(&self.buffer, path, stream, offset, size);
         self.entry = self.offset;
+        entered.map_err(|error| Error::io(offset, "writing the manifest's spool", error))
     }
 
-    /// The next of the entries that ended, in their order; with `wait` also one whose hash is not there yet.
-    pub(crate) fn next_span(&mut self, wait: bool) -> Result<Option<Span>> {
-        if wait && matches!(&self.hashing, Hashing::Beside(beside) if beside.is_waiting()) {
-            self.flush()?;
-        }
-        match &mut self.hashing {
-            Hashing::Here(here) => Ok(here.ended.pop_front()),
-            Hashing::Beside(beside) => {
-                beside.next(wait).map_err(|error| Error::io(self.offset, "hashing the archive", error))
-            }
-        }
+    /// Enters a loss or note into the manifest.
+    pub(crate) fn remark(&mut self, remark: &Remark) -> Result<()> {
+        let entered = self.register.remark(remark);
+        entered.map_err(|error| Error::io(self.offset, "writing the manifest's spool", error))
+    }
+
+    /// No more entries but the manifest; `None` when it was written already.
+    pub(crate) fn close(&mut self) -> Result<Option<Closed>> {
+        self.flush()?;
+        let closed = self.register.close(self.offset);
+        closed.map_err(|error| Error::io(self.offset, "reading the manifest's spool", error))
     }
 
     /// Writes everything out.
@@ -127,38 +91,18 @@ impl<W: Write> Output<W> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let buffer = std::mem::take(&mut self.buffer);
-        match &mut self.hashing {
-            Hashing::Here(here) => {
-                here.hash(&buffer);
-                here.unhashed = 0;
-                let done = self.put(&buffer);
-                self.buffer = buffer;
-                self.buffer.clear();
-                done
-            }
-            Hashing::Beside(beside) => {
-                let offset = self.offset;
-                let shared = beside.hash(buffer);
-                let shared = shared.map_err(|error| Error::io(offset, "hashing the archive", error))?;
-                let done = self.put(&shared);
-                if let Hashing::Beside(beside) = &mut self.hashing {
-                    self.buffer = beside.recycle(shared);
-                }
-                done
-            }
-        }
+        let hashed = self.register.hash(std::mem::take(&mut self.buffer));
+        let hashed = hashed.map_err(|error| Error::io(self.offset, "hashing the archive", error))?;
+        let done = match &hashed {
+            Hashed::Done(buffer) => self.put(buffer),
+            Hashed::Shared(buffer) => self.put(buffer),
+        };
+        self.buffer = self.register.recycle(hashed);
+        done
     }
 
     fn put(&mut self, data: &[u8]) -> Result<()> {
         let offset = self.offset;
         self.target.write_all(data).map_err(|error| Error::io(offset, "writing the archive", error))
-    }
-}
-
-impl Here {
-    fn hash(&mut self, buffer: &[u8]) {
-        self.hasher.update(buffer.get(self.unhashed..).unwrap_or_default());
-        self.unhashed = buffer.len();
     }
 }

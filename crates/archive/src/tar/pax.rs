@@ -1,6 +1,7 @@
 //! Extended headers: records `LENGTH KEY=VALUE\n`. The length rules, never the newline.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
@@ -79,12 +80,13 @@ fn split(rest: &[u8]) -> Result<(usize, Range<usize>, Range<usize>), &'static st
 pub(crate) fn push(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     // Space, `=` and newline; then the digits of the length, which count themselves.
     let body = key.len() + value.len() + 3;
+    let digits = |len: usize| len.ilog10() as usize + 1;
     let mut len = body + 1;
-    while len != body + len.to_string().len() {
-        len = body + len.to_string().len();
+    while len != body + digits(len) {
+        len = body + digits(len);
     }
-    out.extend_from_slice(len.to_string().as_bytes());
-    out.push(b' ');
+    // Writing into memory cannot fail.
+    let _ = write!(out, "{len} ");
     out.extend_from_slice(key);
     out.push(b'=');
     out.extend_from_slice(value);

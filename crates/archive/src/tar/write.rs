@@ -10,6 +10,7 @@ use super::{BLOCK, padding, pax, sparse};
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::limits::MAX_HEADER;
+use crate::manifest::register::Register;
 
 /// One entry that is to be written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,8 +39,8 @@ pub(crate) struct TarWriter<W> {
 }
 
 impl<W: Write> TarWriter<W> {
-    pub(crate) fn new(target: W) -> Self {
-        Self { output: Output::new(target), data: 0, padding: 0 }
+    pub(crate) fn new(target: W, register: Register) -> Self {
+        Self { output: Output::new(target, register), data: 0, padding: 0 }
     }
 
     /// Begins an entry; its content (of a sparse one: its ranges one behind the other) follows by
@@ -81,7 +82,7 @@ impl<W: Write> TarWriter<W> {
 
     /// The extended header of an entry.
     fn records(&self, entry: &NewEntry<'_>, stored: u64) -> Result<Vec<u8>> {
-        let mut records = Vec::new();
+        let mut records = Vec::with_capacity(entry.records.len() + 256);
         let mut put = |key: &str, value: &[u8]| pax::push(&mut records, key.as_bytes(), value);
         let not_utf8 = |name: &[u8]| std::str::from_utf8(name).is_err();
         if not_utf8(entry.name) || not_utf8(entry.link) {
@@ -124,11 +125,10 @@ impl<W: Write> TarWriter<W> {
         self.output.write(data)
     }
 
-    /// Ends the entry, with zeros for what it still wants.
+    /// Completes the entry, with zeros for what it still wants.
     pub(crate) fn end(&mut self) -> Result<()> {
         self.output.zeros(self.data + self.padding)?;
         (self.data, self.padding) = (0, 0);
-        self.output.end_entry();
         Ok(())
     }
 

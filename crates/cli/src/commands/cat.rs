@@ -30,15 +30,7 @@ pub(crate) fn run(typed: &Path, options: VolumeOptions, reporter: &Reporter) -> 
         }
     };
     let mut output = Output::open(None)?;
-    let (mut buffer, mut offset) = (vec![0; 1 << 20], 0);
-    loop {
-        let got = source.read_at(stream, offset, &mut buffer)?;
-        if got == 0 {
-            break;
-        }
-        output.write(buffer.get(..got).unwrap_or_default())?;
-        offset += got as u64;
-    }
+    output.pour(|offset, buffer| source.read_at(stream, offset, buffer))?;
     output.finish()?;
     Ok(None)
 }

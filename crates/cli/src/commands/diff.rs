@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use ntbak::VolumeOptions;
 use ntbak::backup::Parts;
 
-use crate::compare::{compare, describe};
+use crate::compare::{self, describe};
 use crate::failure::{Failure, complain};
 use crate::many::Many;
-use crate::output::Output;
 use crate::report::Reporter;
 use crate::selection::Selection;
 
@@ -26,12 +25,7 @@ pub(crate) fn run(
     let (mut many_a, mut many_b) = (Many::open(a, options)?, Many::open(b, options)?);
     let one = describe(&mut many_a, &select, &reporter)?;
     let other = describe(&mut many_b, &select, &reporter)?;
-    let mut output = Output::open(None)?;
-    let count = compare(&one, &other, &mut |difference| {
-        let line = if json { format!("{}\n", difference.json()) } else { difference.text() };
-        output.write(line.as_bytes())
-    })?;
-    output.finish()?;
+    let count = compare::print(&one, &other, json)?;
     let whole = many_a.is_complete() && many_b.is_complete();
     let finished = reporter.finish(None)?;
     if count > 0 {

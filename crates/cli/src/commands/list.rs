@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::commands::Done;
 use crate::describe::{self, shown};
-use crate::failure::Failure;
+use crate::failure::{Failure, harmless};
 use crate::json as member;
 use crate::many::Many;
 use crate::output::Output;
@@ -50,7 +50,7 @@ pub(crate) fn run(
                 format!("{object}\n")
             }
             (Described::Link { path, target }, false) => {
-                format!("{:>12}  link     {} -> {}\n", "", shown(path).display(), shown(target).display())
+                format!("{:>12}  link     {} -> {}\n", "", printable(path), printable(target))
             }
         };
         write(line).map_err(|error| {
@@ -79,14 +79,19 @@ fn text(file: &Description, streams: bool) -> String {
     };
     let written = file.info.times.written.map_or_else(|| "-".to_owned(), |time| time.to_string());
     let letters = file.info.attributes.letters();
-    let path = shown(&file.path).display();
+    let path = printable(&file.path);
     let mut text = format!("{size:>12}  {:<8} {letters:<8} {written:<28} {path}\n", describe::kind(file));
     if streams {
         for stream in &file.streams {
             if let Some(name) = &stream.head.name {
+                let name = harmless(&name.to_string());
                 text.push_str(&format!("{:>12}  stream   {path}:{name}\n", stream.size));
             }
         }
     }
     text
+}
+
+fn printable(path: &[u8]) -> String {
+    harmless(&shown(path).display().to_string())
 }

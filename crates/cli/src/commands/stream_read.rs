@@ -40,15 +40,8 @@ pub(crate) fn run(location: &Path, output: Option<&Path>, options: Options, repo
     let security = if options.no_security { SecurityAccess::Unwanted } else { SecurityAccess::Full };
     let rights = ReadRights { security, ..ReadRights::ALL };
     let mut output = Output::open(output)?;
-    let (mut buffer, mut total) = (vec![0; 1 << 20], 0);
-    loop {
-        let got = reader.read(source, rights, &mut buffer).map_err(|error| error.at_path(location))?;
-        if got == 0 {
-            break;
-        }
-        output.write(buffer.get(..got).unwrap_or_default())?;
-        total += got as u64;
-    }
+    let mut read = |buffer: &mut [u8]| reader.read(source, rights, buffer);
+    let len = output.pour(|_, buffer| read(buffer).map_err(|error| error.at_path(location)))?;
     output.finish()?;
-    Ok(Some(format!("{}: read {}", location.display(), count(total, "byte"))))
+    Ok(Some(format!("{}: read {}", location.display(), count(len, "byte"))))
 }

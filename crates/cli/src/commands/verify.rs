@@ -8,9 +8,10 @@ use ntbak::tree::Select;
 use ntbak_archive::{Item, Limits, Summary};
 use serde_json::{Value, json};
 
+use crate::color;
 use crate::commands::Done;
-use crate::compare::{compare, describe as picture};
-use crate::failure::{Failure, complain};
+use crate::compare::{self, describe as picture};
+use crate::failure::{Failure, complain_in};
 use crate::json as member;
 use crate::many::{self, Many, Places};
 use crate::output::Output;
@@ -48,7 +49,7 @@ pub(crate) fn run(
     };
     let whole = summary.complete && summary.proven && summary.faults == 0 && faults.is_empty();
     if !as_json || against.is_some() {
-        faults.iter().for_each(complain);
+        faults.iter().for_each(|fault| complain_in(color::FAILED, fault));
     }
     let differences = match against {
         Some(source) if whole => Some(differ(archive, source, as_json, options, &reporter)?),
@@ -95,13 +96,7 @@ fn differ(
     let stored = picture(&mut many, &Select::all(), reporter)?;
     let now =
         picture(&mut Many::Places(Places::open(&[source.to_owned()], options)?), &Select::all(), reporter)?;
-    let mut output = Output::open(None)?;
-    let count = compare(&stored, &now, &mut |difference| {
-        let line = if as_json { format!("{}\n", difference.json()) } else { difference.text() };
-        output.write(line.as_bytes())
-    })?;
-    output.finish()?;
-    Ok(count)
+    compare::print(&stored, &now, as_json)
 }
 
 fn to_json(archive: &Path, summary: &Summary) -> Value {

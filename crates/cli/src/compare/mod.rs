@@ -10,10 +10,12 @@ use ntbak::tree::{Select, transfer};
 use ntbak::tree_sink::{DescribeSink, Described};
 use serde_json::{Value, json};
 
+use crate::color::{self, paint};
 use crate::describe;
-use crate::failure::Failure;
+use crate::failure::{Failure, harmless};
 use crate::json as member;
 use crate::many::Many;
+use crate::output::Output;
 use crate::report::Reporter;
 
 mod files;
@@ -56,28 +58,44 @@ impl Difference {
         object
     }
 
-    /// A line, or one for each side where they are long.
-    pub(crate) fn text(&self) -> String {
+    /// A line, or one for each side where they are long; in colours where a terminal shows them.
+    pub(crate) fn text(&self, colors: bool) -> String {
         let path = describe::shown(&self.path).display();
         let place = match &self.stream {
             Some(stream) => format!("{path}:{stream}"),
             None => path.to_string(),
         };
+        let place = harmless(&place);
         if self.what == "only" {
-            return format!("{place}: only in {}\n", if self.a.is_null() { "B" } else { "A" });
+            let (side, style) = if self.a.is_null() { ("B", color::B) } else { ("A", color::A) };
+            return format!("{place}: {}\n", paint(format_args!("only in {side}"), style, colors));
         }
         let side = |value: &Value| match value {
             Value::Null => "-".to_owned(),
-            Value::String(text) => text.clone(),
+            Value::String(text) => harmless(text),
             value => value.to_string(),
         };
         let (a, b) = (side(&self.a), side(&self.b));
-        if a.len() + b.len() < 72 {
+        let is_short = a.len() + b.len() < 72;
+        let (a, b) = (paint(a, color::A, colors), paint(b, color::B, colors));
+        if is_short {
             format!("{place}: {}: {a} | {b}\n", self.what)
         } else {
             format!("{place}: {}:\n    A  {a}\n    B  {b}\n", self.what)
         }
     }
+}
+
+/// Writes what is different to standard output: how much there is.
+pub(crate) fn print(one: &Pictured, other: &Pictured, as_json: bool) -> Result<u64, Failure> {
+    let mut output = Output::open(None)?;
+    let colors = color::on_stdout();
+    let count = compare(one, other, &mut |difference| {
+        let line = if as_json { format!("{}\n", difference.json()) } else { difference.text(colors) };
+        output.write(line.as_bytes())
+    })?;
+    output.finish()?;
+    Ok(count)
 }
 
 /// Describes a tree with the hashes of all its content.
@@ -169,7 +187,7 @@ impl Pictured {
 }
 
 /// Tells each difference, by path.
-pub(crate) fn compare(
+fn compare(
     a: &Pictured,
     b: &Pictured,
     each: &mut dyn FnMut(Difference) -> Result<(), Failure>,

@@ -75,14 +75,29 @@ fn a_directory_goes_into_archives_and_back() {
     }
 }
 
+/// A stream of a backup stream.
+fn record(id: u32, name: &str, content: &[u8]) -> Vec<u8> {
+    let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (size, len) = (content.len() as u64, u32::try_from(name.len()).unwrap());
+    let header = [&id.to_le_bytes()[..], &[0; 4], &size.to_le_bytes(), &len.to_le_bytes()].concat();
+    [&header[..], &name, content].concat()
+}
+
 #[test]
 fn other_programs_read_the_archive() {
     let dir = TempDir::new().unwrap();
     let (from, archive) = (dir.path().join("from"), dir.path().join("a.tar"));
     fill(&from);
     fs::remove_file(from.join("a:b")).unwrap();
+    // The entry of its stream, `x:s`, looks like a path on drive X.
+    let streams = dir.path().join("x.bkup");
+    fs::write(&streams, [record(1, "", b"letter"), record(4, ":s:$DATA", b"its stream")].concat()).unwrap();
+    ntbak_from(&streams, args!["stream", "write", &from.join("x")]).expect(0);
     ntbak(args!["backup", &from, "-o", &archive]).expect(0);
     let text = archive.to_str().unwrap();
+    let script = "import sys,tarfile\nwith tarfile.open(sys.argv[1]) as t:\n  print([t.extractfile(n).read().decode() for n in ('x', 'x:s')], t.getmember('sparse').size)";
+    let python = String::from_utf8(output("python3", ["-c", script, text])).unwrap();
+    assert_eq!(python.trim(), "['letter', 'its stream'] 1048576");
     let script = "import sys,tarfile\nwith tarfile.open(sys.argv[1]) as t:\n  print(t.extractfile('a/one.txt').read().decode(), t.getmember('uno.txt').linkname if t.getmember('uno.txt').islnk() else t.getmember('a/one.txt').linkname)";
     let python = String::from_utf8(output("python3", ["-c", script, text])).unwrap();
     assert!(python.starts_with("one "), "{python}");
@@ -100,6 +115,8 @@ fn other_programs_read_the_archive() {
         assert!(out.status.success(), "{program}: {}", String::from_utf8_lossy(&out.stderr));
         assert_eq!(fs::read(to.join("a/b/two.bin")).unwrap(), vec![7; 300_000], "{program}");
         assert_eq!(fs::read(to.join("uno.txt")).unwrap(), b"one", "{program}");
+        assert_eq!(fs::read(to.join("x")).unwrap(), b"letter", "{program}");
+        assert_eq!(fs::read(to.join("x:s")).unwrap(), b"its stream", "{program}");
         assert_eq!(fs::metadata(to.join("sparse")).unwrap().len(), 1 << 20, "{program}");
     }
     // And the other way: what tar writes is restored.
@@ -226,6 +243,16 @@ fn differences_are_told() {
     {
         assert!(told.contains(line), "{line} is not in\n{told}");
     }
+    // No terminal, no colours, unless they are asked for.
+    assert!(!told.contains('\x1b'));
+    let colored = ntbak(args!["diff", "--color", "always", &from, &to]).expect(1).stdout;
+    assert!(String::from_utf8(colored).unwrap().contains("uno.txt: \x1b[31monly in A\x1b[0m"));
+    // A name is no way to the terminal.
+    fs::write(to.join("a\x1b[2Jb\nc"), "x").unwrap();
+    for told in [ntbak(args!["diff", &from, &to]).stdout, ntbak(args!["list", &to]).stdout] {
+        assert!(!told.contains(&0x1b) && told.windows(4).any(|at| at == b"b\\nc"));
+    }
+    fs::remove_file(to.join("a\x1b[2Jb\nc")).unwrap();
     let json = ntbak(args!["diff", "--json", &from, &to]).expect(1).stdout;
     let json = String::from_utf8(json).unwrap();
     let lines: Vec<serde_json::Value> =

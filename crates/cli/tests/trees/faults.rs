@@ -72,13 +72,7 @@ fn a_restore_that_is_killed_leaves_no_half_file_and_can_be_run_again() {
 /// Between the list of a directory and its files, somebody takes one away, cuts one short and lets one grow.
 #[test]
 fn a_file_that_vanishes_or_changes_is_told_and_the_others_go_on() {
-    if !Command::new("strace")
-        .args(["-o", "/dev/null", "true"])
-        .output()
-        .is_ok_and(|ran| ran.status.success())
-    {
-        assert!(std::env::var_os("NTBAK_REQUIRE_ALL").is_none(), "no strace, or it may not trace");
-        eprintln!("skipped: no strace, or it may not trace");
+    if !can_trace() {
         return;
     }
     let dir = TempDir::new().unwrap();
@@ -122,6 +116,68 @@ fn a_file_that_vanishes_or_changes_is_told_and_the_others_go_on() {
     let sizes = ["short", "long"].map(|name| fs::metadata(to.join(name)).map_or(0, |file| file.len() >> 20));
     assert!([1, 3].contains(&sizes[0]) || stderr.contains("short"), "{sizes:?} {stderr}");
     assert!([3, 4].contains(&sizes[1]) || stderr.contains("long"), "{sizes:?} {stderr}");
+}
+
+/// Whether system calls can be made to fail or to wait; tells when they cannot.
+fn can_trace() -> bool {
+    let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    if traced.is_ok_and(|ran| ran.status.success()) {
+        return true;
+    }
+    assert!(std::env::var_os("NTBAK_REQUIRE_ALL").is_none(), "no strace, or it may not trace");
+    eprintln!("skipped: no strace, or it may not trace");
+    false
+}
+
+/// A disk that gives an error in the middle of one file costs that file; one that cannot be written to, the archive.
+#[test]
+fn an_io_error_costs_one_file_or_the_archive() {
+    if !can_trace() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (from, archive) = (dir.path().join("from"), dir.path().join("a.tar"));
+    fs::create_dir(&from).unwrap();
+    for name in ["a", "bad", "z"] {
+        fs::write(from.join(name), vec![7; 3 << 20]).unwrap();
+    }
+    let backup = |on: &Path, calls: &str, archive: &Path| {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(on).arg("-e").arg(format!("trace={calls}"));
+        command.arg("-e").arg(format!("inject={calls}:error=EIO:when=2+"));
+        command.arg(env!("CARGO_BIN_EXE_ntbak")).arg("backup").arg(&from).arg("-o").arg(archive);
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    let ran = backup(&from.join("bad"), "read,pread64,copy_file_range", &archive);
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(3), "{stderr}");
+    let is_told = |line: &str| line.contains("lost content of") && line.contains("bad");
+    assert!(stderr.lines().any(is_told) && stderr.contains("os error 5"), "{stderr}");
+    ntbak(args!["verify", &archive]).expect(0);
+    let to = dir.path().join("to");
+    ntbak(args!["restore", &archive, &to]);
+    for name in ["a", "z"] {
+        assert!(fs::read(to.join(name)).unwrap() == vec![7; 3 << 20], "{name}");
+    }
+    // Its temporary name is not known before: any file below.
+    let place = dir.path().join("place");
+    fs::create_dir(&place).unwrap();
+    let out = place.join("b.tar");
+    let mut command = Command::new("strace");
+    command.args([
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=write",
+        "-e",
+        "inject=write:error=EIO:when=3+",
+    ]);
+    command.arg(env!("CARGO_BIN_EXE_ntbak")).arg("backup").arg(&from).arg("-o").arg(&out);
+    let ran = command.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
 }
 
 #[test]

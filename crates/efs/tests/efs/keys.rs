@@ -81,6 +81,9 @@ fn several_keys_in_one_pfx() {
         assert_eq!(found.key.to_pkcs8(), made.key.to_pkcs8());
     }
     assert!(write_pfx(&[], "", PfxProtection::Aes256).is_err());
+    // More than a reader could take with the usual number of rounds for each.
+    let many = write_pfx(&vec![ALICE.clone(); 40], "", PfxProtection::TripleDes).unwrap();
+    assert_eq!(KeyRing::new().add_file(&many, Some("")).unwrap().keys, 1);
 }
 
 #[test]

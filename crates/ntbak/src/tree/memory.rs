@@ -8,11 +8,11 @@ use std::path::Path;
 use ntbak_wire::record::FileInfo;
 use ntbak_wire::{Name, Win32Error};
 
-use super::{FileVisit, Heard, LinkVisit, Tree, Visit, WalkOptions};
+use super::{FileVisit, LinkVisit, Tree, Visit, WalkOptions};
 use crate::backup::{BackupOptions, FileRecords};
 use crate::error::{Error, Result};
 use crate::memory::{MemoryFile, SharedFile};
-use crate::report::{FileReport, Report};
+use crate::report::FileReport;
 use crate::restore::{Restore, Unheld};
 use crate::sink::MemorySink;
 use crate::source::{FileSource, MemorySource};
@@ -133,17 +133,5 @@ impl TreeSink for MemoryTree {
         let file = file.ok_or_else(|| Error::new(Win32Error::FILE_NOT_FOUND, "it is not there"))?;
         self.put(link.path.to_vec(), file, link.short.cloned());
         Ok(true)
-    }
-
-    fn remember(&mut self, _: &[u8], _: &[Heard]) -> Result<()> {
-        Ok(())
-    }
-
-    fn is_fatal(&self, _: &Error) -> bool {
-        false
-    }
-
-    fn finish(&mut self, _: &dyn Report) -> Result<()> {
-        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use ntbak_wire::record::{FileInfo, Record};
 use super::{Begun, TreeSink, Verbatim};
 use crate::backup::BackupOptions;
 use crate::error::{Error, Result};
-use crate::report::{FileReport, LossKind, Report};
+use crate::report::{FileReport, LossKind};
 use crate::tree::{Heard, LinkVisit};
 
 /// Writes an [`ntbak_archive`] archive. Losses and notes of the backup are in its manifest.
@@ -69,10 +69,6 @@ impl<W: Write> TreeSink for ArchiveSink<W> {
         Ok(Begun::Verbatim(Box::new(ArchiveFile { sink: self, efs: false, open: true })))
     }
 
-    fn done(&mut self, _: &[u8], _: &FileInfo) -> Result<()> {
-        Ok(())
-    }
-
     fn link(&mut self, link: &LinkVisit<'_>, report: &FileReport<'_>) -> Result<bool> {
         let written = self.writer.link(link.path, link.target, link.short, link.info);
         let remark = self.check(written)?;
@@ -99,10 +95,6 @@ impl<W: Write> TreeSink for ArchiveSink<W> {
 
     fn is_fatal(&self, _: &Error) -> bool {
         self.broken
-    }
-
-    fn finish(&mut self, _: &dyn Report) -> Result<()> {
-        Ok(())
     }
 }
 

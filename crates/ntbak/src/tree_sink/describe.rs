@@ -7,8 +7,8 @@ use ntbak_wire::record::{Extent, Extents, FileInfo, Record, SmallKind, StreamHea
 use super::{Begun, TreeSink, Verbatim};
 use crate::backup::BackupOptions;
 use crate::error::{Error, Result};
-use crate::report::{FileReport, Report};
-use crate::tree::{Heard, LinkVisit};
+use crate::report::FileReport;
+use crate::tree::LinkVisit;
 
 /// Everything about one file, with content as its hash.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -87,26 +87,14 @@ impl TreeSink for DescribeSink<'_> {
         Ok(Begun::Verbatim(Box::new(Describing { each: &mut self.each, file, hash, at: 0, efs: false })))
     }
 
-    fn done(&mut self, _: &[u8], _: &FileInfo) -> Result<()> {
-        Ok(())
-    }
-
     fn link(&mut self, link: &LinkVisit<'_>, _: &FileReport<'_>) -> Result<bool> {
         (self.each)(Described::Link { path: link.path, target: link.target })?;
         Ok(true)
     }
 
-    fn remember(&mut self, _: &[u8], _: &[Heard]) -> Result<()> {
-        Ok(())
-    }
-
     /// Only who listens can fail.
     fn is_fatal(&self, _: &Error) -> bool {
         true
-    }
-
-    fn finish(&mut self, _: &dyn Report) -> Result<()> {
-        Ok(())
     }
 }
 

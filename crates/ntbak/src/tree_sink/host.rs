@@ -37,7 +37,7 @@ use crate::place::Place;
 use crate::report::{FileReport, LossKind, Report};
 use crate::restore::{Restore, Unheld};
 use crate::sink::{DirectorySink, FileSink, Ntfs3gSink};
-use crate::tree::{Heard, LinkVisit};
+use crate::tree::LinkVisit;
 
 /// What happens with a file that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -557,10 +557,6 @@ impl TreeSink for HostSink {
             report.loss(LossKind::ShortName, "the place keeps the 8.3 name of the first name only");
         }
         Ok(true)
-    }
-
-    fn remember(&mut self, _: &[u8], _: &[Heard]) -> Result<()> {
-        Ok(())
     }
 
     fn is_fatal(&self, error: &Error) -> bool {

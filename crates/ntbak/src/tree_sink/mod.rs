@@ -49,7 +49,9 @@ pub trait TreeSink {
     ///
     /// # Errors
     /// The target as a whole failed.
-    fn done(&mut self, path: &[u8], info: &FileInfo) -> Result<()>;
+    fn done(&mut self, _path: &[u8], _info: &FileInfo) -> Result<()> {
+        Ok(())
+    }
 
     /// Gives a file that is there another name; `false` when something has it already and was to stay.
     ///
@@ -61,16 +63,22 @@ pub trait TreeSink {
     ///
     /// # Errors
     /// The target as a whole failed.
-    fn remember(&mut self, path: &[u8], heard: &[Heard]) -> Result<()>;
+    fn remember(&mut self, _path: &[u8], _heard: &[Heard]) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether there is no use in going on behind this error.
-    fn is_fatal(&self, error: &Error) -> bool;
+    fn is_fatal(&self, _error: &Error) -> bool {
+        false
+    }
 
     /// All files are there: what has to come last is done. Called once, also behind a failure.
     ///
     /// # Errors
     /// The target as a whole failed.
-    fn finish(&mut self, report: &dyn Report) -> Result<()>;
+    fn finish(&mut self, _report: &dyn Report) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What became of a file.

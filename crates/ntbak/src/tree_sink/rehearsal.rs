@@ -7,12 +7,12 @@ use ntbak_wire::record::{FileInfo, Record};
 use super::{Begun, TreeSink};
 use crate::backup::BackupOptions;
 use crate::capability::Capabilities;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::place::Place;
-use crate::report::{FileReport, Report};
+use crate::report::FileReport;
 use crate::restore::{Restore, Unheld};
 use crate::sink::FileSink;
-use crate::tree::{Heard, LinkVisit};
+use crate::tree::LinkVisit;
 
 /// Takes many files, and keeps nothing of them.
 pub struct Rehearsal {
@@ -48,24 +48,8 @@ impl TreeSink for Rehearsal {
         Ok(Begun::Checked(Restore::new(Box::new(file), Unheld::Report)))
     }
 
-    fn done(&mut self, _: &[u8], _: &FileInfo) -> Result<()> {
-        Ok(())
-    }
-
     fn link(&mut self, _: &LinkVisit<'_>, _: &FileReport<'_>) -> Result<bool> {
         Ok(true)
-    }
-
-    fn remember(&mut self, _: &[u8], _: &[Heard]) -> Result<()> {
-        Ok(())
-    }
-
-    fn is_fatal(&self, _: &Error) -> bool {
-        false
-    }
-
-    fn finish(&mut self, _: &dyn Report) -> Result<()> {
-        Ok(())
     }
 }
 

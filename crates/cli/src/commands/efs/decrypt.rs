@@ -5,7 +5,7 @@ use std::path::Path;
 use ntbak::efs::Decrypted;
 use ntbak::tree::{DecryptedTree, Select, transfer};
 use ntbak::tree_sink::{HostSink, HostSinkOptions, Overwrite};
-use ntbak::{FileSource, VolumeOptions, place};
+use ntbak::{FileSource, VolumeOptions};
 use ntbak_efs::KeyRing;
 
 use crate::commands::{Done, count, report_on};
@@ -29,11 +29,7 @@ pub(crate) fn one(
     if let (Some(output), None) = (output.filter(|output| *output != Path::new("-")), stream) {
         let directory = plain.info()?.attributes.is_directory();
         let report = report_on(reporter, location);
-        let sink = if directory && output.is_dir() {
-            place::in_place(output)?
-        } else {
-            place::stage(output, directory)?
-        };
+        let sink = super::over(output, directory)?;
         ntbak::copy(&plain, sink, &report).map_err(|error| error.at_path(output))?;
         let what = if directory { ", the directory alone (--all takes what is in it)," } else { "" };
         let (from, to) = (location.display(), output.display());
@@ -41,17 +37,10 @@ pub(crate) fn one(
     }
     let index = find(&plain, stream, location)?;
     let mut output = Output::open(output)?;
-    let (mut buffer, mut offset) = (vec![0; 1 << 20], 0);
-    loop {
-        let got = plain.read_at(index, offset, &mut buffer).map_err(|error| error.at_path(location))?;
-        if got == 0 {
-            break;
-        }
-        output.write(buffer.get(..got).unwrap_or_default())?;
-        offset += got as u64;
-    }
+    let read = |offset, buffer: &mut [u8]| plain.read_at(index, offset, buffer);
+    let len = output.pour(|offset, buffer| read(offset, buffer).map_err(|error| error.at_path(location)))?;
     output.finish()?;
-    Ok(Some(format!("{}: decrypted {} ({algorithm:?})", location.display(), count(offset, "byte"))))
+    Ok(Some(format!("{}: decrypted {} ({algorithm:?})", location.display(), count(len, "byte"))))
 }
 
 fn find(plain: &dyn FileSource, stream: Option<&str>, location: &Path) -> Result<usize, Failure> {

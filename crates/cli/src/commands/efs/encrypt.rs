@@ -46,11 +46,7 @@ pub(crate) fn run(
             let why = "it has other names (hard links), and those would keep the plaintext";
             return Err(Failure::Usage(format!("{}: {why}; encrypt it to another file", file.display())));
         }
-        let sink = if directory && output.is_dir() {
-            place::in_place(output)?
-        } else {
-            place::stage(output, directory)?
-        };
+        let sink = super::over(output, directory)?;
         ntbak::copy(&encrypted, sink, &report).map_err(|error| error.at_path(output))?;
         let what = if directory { ", the directory alone," } else { "" };
         return Ok(Some(format!("{}{what} encrypted to {}", file.display(), output.display())));
@@ -58,14 +54,7 @@ pub(crate) fn run(
     let Some(stored) = encrypted.encrypted()? else { return Ok(None) };
     let mut reader = ExportReader::new(stored)?;
     let mut out = Output::open(Some(output))?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let got = reader.read(&mut buffer).map_err(|error| error.at_path(file))?;
-        if got == 0 {
-            break;
-        }
-        out.write(buffer.get(..got).unwrap_or_default())?;
-    }
+    out.pour(|_, buffer| reader.read(buffer).map_err(|error| error.at_path(file)))?;
     out.finish()?;
     Ok(Some(format!("{} encrypted to the export {}", file.display(), output.display())))
 }

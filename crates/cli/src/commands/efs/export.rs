@@ -15,15 +15,7 @@ pub(crate) fn run(location: &Path, source: &dyn FileSource, output: Option<&Path
     };
     let mut reader = ExportReader::new(file).map_err(at_path)?;
     let mut output = Output::open(output)?;
-    let (mut buffer, mut total) = (vec![0; 1 << 20], 0);
-    loop {
-        let got = reader.read(&mut buffer).map_err(at_path)?;
-        if got == 0 {
-            break;
-        }
-        output.write(buffer.get(..got).unwrap_or_default())?;
-        total += got as u64;
-    }
+    let len = output.pour(|_, buffer| reader.read(buffer).map_err(at_path))?;
     output.finish()?;
-    Ok(Some(format!("{}: exported {}", location.display(), count(total, "byte"))))
+    Ok(Some(format!("{}: exported {}", location.display(), count(len, "byte"))))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use ntbak::location::{Location, is_disk_image};
 use ntbak::source::RawSource;
-use ntbak::{FileSource, VolumeOptions};
+use ntbak::{FileSink, FileSource, VolumeOptions, place};
 use ntbak_wire::efs;
 
 use crate::archived;
@@ -198,4 +198,9 @@ fn open_export(location: &Path) -> Option<File> {
     let mut head = [0; efs::SIGNATURE.len()];
     let file = file?.ok()?;
     (file.read_exact_at(&mut head, 0).is_ok() && head == efs::SIGNATURE).then_some(file)
+}
+
+/// A sink for a file in place of what `output` is; what is in a directory that is there stays.
+fn over(output: &Path, directory: bool) -> ntbak::Result<Box<dyn FileSink>> {
+    if directory && output.is_dir() { place::in_place(output) } else { place::stage(output, directory) }
 }

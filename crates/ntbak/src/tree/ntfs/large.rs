@@ -14,7 +14,7 @@ use crate::report::FileReport;
 use crate::source::{Facet, FileSource, NtfsSource};
 
 /// Bytes of a piece.
-const PIECE: u64 = 1 << 20;
+const PIECE: u64 = 256 << 10;
 /// Pieces that are on their way at a time.
 const PIECES: usize = 3;
 
