@@ -94,8 +94,9 @@ pub extern "C" fn ntbak_close_handle(object: NtbakHandle) -> NtbakBool {
     })
 }
 
-/// ReadFile: the next bytes of the content, 0 at the end. With `overlapped`, those at its offset, when they are
-/// read; the position is not used and not moved then, and the end is 38.
+/// ReadFile: the next bytes of the content, 0 at the end. With `overlapped`, those at its offset, when they are read, and
+/// the end is 38; the position is behind them then, unless the file was opened with FILE_FLAG_OVERLAPPED, which has
+/// none.
 ///
 /// Errors: 1 a directory; 5 no right, or no key for an encrypted file; 6; 38; 87 a pointer is NULL, no whole
 /// sectors of an unbuffered handle.
@@ -125,8 +126,8 @@ pub unsafe extern "C" fn ntbak_read_file(
     })
 }
 
-/// WriteFile: all of the bytes, at the position; with `overlapped`, at its offset, where 2^64 - 1 is the end of
-/// the file, and the position is not used and not moved.
+/// WriteFile: all of the bytes, at the position; with `overlapped`, at its offset, where 2^64 - 1 is the end of the file;
+/// the position is behind them then, as with ntbak_read_file.
 ///
 /// Errors: 1 a directory; 5 no right, or an encrypted file; 6; 19 the volume is only read; 87 a pointer is
 /// NULL, no whole sectors of an unbuffered handle, behind 2^63 - 1 bytes; 112 no room.

@@ -13,7 +13,7 @@ use crate::NtbakBool;
 use crate::backup::taken;
 use crate::fence::{boolean, invalid, locked};
 use crate::memory::get;
-use crate::process::{open_volume, system};
+use crate::process::{map, system};
 use crate::strings::narrow;
 
 /// For ntbak_set_policy: what MS-BKUP demands of a reader, instead of what is seen in the wild.
@@ -35,11 +35,12 @@ pub extern "C" fn ntbak_version() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// Makes a drive of a directory, for this process: paths that begin with the letter lead there, and nowhere
-/// else. It takes the place of one that has the letter; what is open stays open. The environment variable
-/// NTBAK_DRIVES (`C=/mnt/windows;D=/srv/data`) does the same before the first call.
+/// Makes a drive of a directory, of a mounted NTFS volume, or of the NTFS volume in a disk image or on a device
+/// (`disk.img`, `disk.img#2` for its second partition), which is only read. It is for this process: paths that begin
+/// with the letter lead there, and nowhere else. It takes the place of one that has the letter; what is open stays
+/// open. The environment variable NTBAK_DRIVES (`C=/mnt/windows;D=disk.img#2`) does the same before the first call.
 ///
-/// Errors: 2, 3 it is not there; 15 no letter; 87 `location` is NULL; 267 no directory.
+/// Errors: 2, 3 it is not there; 15 no letter; 87 `location` is NULL; 1392 and others no NTFS volume.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_map_drive(letter: c_char, location: *const c_char) -> NtbakBool {
     boolean(|| {
@@ -47,9 +48,10 @@ pub unsafe extern "C" fn ntbak_map_drive(letter: c_char, location: *const c_char
         let location = unsafe { narrow(location) }?;
         let letter = char::from(letter.cast_unsigned());
         if !letter.is_ascii_alphabetic() {
+            // Before anything is opened.
             return Err(Error::new(Win32Error::INVALID_DRIVE, "a drive has a letter from A to Z"));
         }
-        system().drives().map(letter, open_volume(&location)?)
+        map(system().drives(), letter, &location)
     })
 }
 

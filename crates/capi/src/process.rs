@@ -1,12 +1,14 @@
 //! What all functions of the process share: the drives, and what is open.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use ntbak::win32::{
-    Context, DirectoryVolume, Drives, EncryptedFileRaw, FindFile, FindStream, Handle, HandleId, HandleTable,
-    Privileges, System, Volume,
+    Context, Drives, EncryptedFileRaw, FindFile, FindStream, Handle, HandleId, HandleTable, Privileges,
+    System, Volume,
 };
-use ntbak::{Error, Result};
+use ntbak::{Error, Result, VolumeOptions};
 use ntbak_wire::Win32Error;
 
 use crate::NtbakHandle;
@@ -37,9 +39,10 @@ pub(crate) fn system() -> &'static System {
         for (letter, location) in
             listed(std::env::var_os("NTBAK_DRIVES").unwrap_or_default().as_encoded_bytes())
         {
-            // A drive that cannot be opened says why when it is used.
-            let volume = open_volume(location).unwrap_or_else(|error| Box::new(Unusable(error)));
-            let _ = drives.map(letter, volume);
+            if let Err(error) = map(&drives, letter, location) {
+                // A drive that cannot be opened says why when it is used. What is no letter cannot be used.
+                let _ = drives.map(letter, Unusable(error));
+            }
         }
         System::new(drives).with_privileges(Privileges::of_this_process()).with_links_on_drives()
     })
@@ -53,11 +56,9 @@ fn listed(drives: &[u8]) -> impl Iterator<Item = (char, &[u8])> {
     })
 }
 
-/// The volume at a location: a directory.
-pub(crate) fn open_volume(location: &[u8]) -> Result<Box<dyn Volume>> {
-    use std::os::unix::ffi::OsStrExt;
-    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(location));
-    Ok(Box::new(DirectoryVolume::open(path)?))
+/// Gives a location a letter: a directory, or the NTFS volume of a disk image or device.
+pub(crate) fn map(drives: &Drives, letter: char, location: &[u8]) -> Result<()> {
+    drives.map_location(letter, OsStr::from_bytes(location), VolumeOptions::default())
 }
 
 /// A drive that could not be opened.

@@ -46,10 +46,9 @@ pub unsafe extern "C" fn ntbak_open_process_token(
     })
 }
 
-/// LookupPrivilegeValueW: the number of SeSecurityPrivilege, SeBackupPrivilege or SeRestorePrivilege. `system`
-/// is NULL or empty.
+/// LookupPrivilegeValueW: the number of a privilege, as every Windows has it. `system` is NULL or empty.
 ///
-/// Errors: 53 another system; 87 a pointer is NULL; 1313 another privilege.
+/// Errors: 53 another system; 87 a pointer is NULL; 1313 no such privilege.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_lookup_privilege_value_w(
     system: *const NtbakChar16,

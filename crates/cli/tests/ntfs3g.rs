@@ -40,5 +40,11 @@ mod sparse;
 mod through_directory;
 #[path = "ntfs3g/win32.rs"]
 mod win32;
+#[path = "ntfs3g/win32_backup.rs"]
+mod win32_backup;
+#[path = "ntfs3g/win32_contained.rs"]
+mod win32_contained;
+#[path = "ntfs3g/win32_full.rs"]
+mod win32_full;
 #[path = "ntfs3g/win32_tables.rs"]
 mod win32_tables;

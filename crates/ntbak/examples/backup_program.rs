@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! backup_program backup  C=/mnt/windows 'C:\Users' users.bak
+//! backup_program backup  C=disk.qcow2#2  'C:\Users' users.bak
 //! backup_program restore D=/srv/restored 'D:\'     users.bak
 //! ```
 
@@ -14,11 +15,11 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
 use ntbak::win32::{
-    Access, BasicInfo, Context, Create, DirectoryVolume, Disposition, Drives, FileFlags, Handle, RawFlags,
-    Share, System, backup_finish, backup_read, backup_write, get_basic_info, get_file_information_by_handle,
-    get_id_info, open_encrypted_file_raw, read_encrypted_file_raw, set_basic_info, write_encrypted_file_raw,
+    Access, BasicInfo, Context, Create, Disposition, Drives, FileFlags, Handle, RawFlags, Share, System,
+    backup_finish, backup_read, backup_write, get_basic_info, get_file_information_by_handle, get_id_info,
+    open_encrypted_file_raw, read_encrypted_file_raw, set_basic_info, write_encrypted_file_raw,
 };
-use ntbak::{Error, Result};
+use ntbak::{Error, Result, VolumeOptions};
 use ntbak_wire::stream::{Header, StreamId};
 use ntbak_wire::{FileAttributes, FileTime, Name, Win32Error, link};
 
@@ -285,13 +286,17 @@ fn damaged(why: &'static str) -> Error {
 
 fn run() -> Result<usize> {
     let usage = || {
-        Error::new(Win32Error::INVALID_PARAMETER, "usage: backup_program backup|restore LETTER=DIR PATH FILE")
+        Error::new(
+            Win32Error::INVALID_PARAMETER,
+            "usage: backup_program backup|restore LETTER=LOCATION PATH FILE",
+        )
     };
     let arguments: Vec<String> = std::env::args().collect();
     let [_, verb, drive, path, file] = arguments.as_slice() else { return Err(usage()) };
     let (letter, location) = drive.split_once('=').ok_or_else(usage)?;
     let letter = letter.chars().next().ok_or_else(usage)?;
-    let drives = Drives::new().with(letter, DirectoryVolume::open(location)?)?;
+    let mut drives = Drives::new();
+    drives.map_location(letter, location, VolumeOptions::default())?;
     let system = System::new(drives).with_link_root(path);
     let at = |error: io::Error| Error::io("opening the backup file", error).at_path(file);
     match verb.as_str() {

@@ -257,7 +257,7 @@ impl NtfsVolume {
     }
 
     /// The file of this name in a directory; none in what is no directory.
-    fn child(&self, directory: &File, name: &[u8]) -> Result<Option<(File, Name)>> {
+    pub(crate) fn child(&self, directory: &File, name: &[u8]) -> Result<Option<(File, Name)>> {
         let Some(name) =
             Name::from_wtf8(name).filter(|name| directory.is_directory() && name.units().len() <= 255)
         else {

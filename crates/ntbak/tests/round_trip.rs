@@ -2,13 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
+#[path = "common/random.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod random;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::random::any_file;
 use common::*;
 use ntbak::memory::{MemoryFile, MemoryStream, SharedFile};
 use ntbak::sink::{FileSink, MemorySink};
@@ -23,6 +25,7 @@ use ntbak_wire::stream::StreamName;
 use ntbak_wire::{FileAttributes, Win32Error};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use random::any_file;
 
 // --- There and back.
 

@@ -177,12 +177,16 @@ impl Error {
         match &self.problem {
             Problem::Read(_) => Win32Error::IO_DEVICE,
             Problem::ImageEnds { .. } => Win32Error::HANDLE_EOF,
-            Problem::Torn { .. } | Problem::Lost { .. } | Problem::Compressed(_) => FILE_CORRUPT,
+            Problem::Torn { .. } | Problem::Lost { .. } | Problem::Compressed(_) => Win32Error::FILE_CORRUPT,
             Problem::Stale { .. } | Problem::NotFound { .. } => Win32Error::FILE_NOT_FOUND,
             Problem::SecurityId { .. } => Win32Error::INVALID_SECURITY_DESCR,
             Problem::Unsupported { .. } => Win32Error::NOT_SUPPORTED,
             Problem::Truncated { .. } | Problem::Value { .. } | Problem::Limit { .. } => {
-                if self.place.structure == "boot sector" { UNRECOGNIZED_VOLUME } else { FILE_CORRUPT }
+                if self.place.structure == "boot sector" {
+                    UNRECOGNIZED_VOLUME
+                } else {
+                    Win32Error::FILE_CORRUPT
+                }
             }
         }
     }
@@ -190,8 +194,6 @@ impl Error {
 
 /// `ERROR_UNRECOGNIZED_VOLUME`.
 const UNRECOGNIZED_VOLUME: Win32Error = Win32Error(1005);
-/// `ERROR_FILE_CORRUPT`.
-const FILE_CORRUPT: Win32Error = Win32Error(1392);
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -58,6 +58,7 @@ win32_errors! {
     INSUFFICIENT_BUFFER = 122, "the buffer is too small";
     INVALID_NAME = 123, "the name is not valid";
     NEGATIVE_SEEK = 131, "the position is before the beginning of the file";
+    DIR_NOT_ROOT = 144, "the directory is not the root of a volume";
     DIR_NOT_EMPTY = 145, "the directory is not empty";
     BUSY = 170, "it is in use";
     ALREADY_EXISTS = 183, "it exists already";
@@ -76,6 +77,7 @@ win32_errors! {
     PRIVILEGE_NOT_HELD = 1314, "a privilege is missing";
     INVALID_SECURITY_DESCR = 1338, "the security descriptor is not valid";
     INTERNAL_ERROR = 1359, "an internal error";
+    FILE_CORRUPT = 1392, "the file is damaged on its volume";
     CANT_ACCESS_FILE = 1920, "what the reparse point means is not known here";
     CANT_RESOLVE_FILENAME = 1921, "the path leads nowhere: through too many links, or out of the drives";
     NOT_A_REPARSE_POINT = 4390, "not a reparse point";

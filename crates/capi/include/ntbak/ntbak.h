@@ -856,8 +856,9 @@ NtbakHandle ntbak_create_file_a(const char *name,
 NtbakBool ntbak_close_handle(NtbakHandle object);
 
 /*
- ReadFile: the next bytes of the content, 0 at the end. With `overlapped`, those at its offset, when they are
- read; the position is not used and not moved then, and the end is 38.
+ ReadFile: the next bytes of the content, 0 at the end. With `overlapped`, those at its offset, when they are read, and
+ the end is 38; the position is behind them then, unless the file was opened with FILE_FLAG_OVERLAPPED, which has
+ none.
 
  Errors: 1 a directory; 5 no right, or no key for an encrypted file; 6; 38; 87 a pointer is NULL, no whole
  sectors of an unbuffered handle.
@@ -869,8 +870,8 @@ NtbakBool ntbak_read_file(NtbakHandle file,
                           NtbakOverlapped *overlapped);
 
 /*
- WriteFile: all of the bytes, at the position; with `overlapped`, at its offset, where 2^64 - 1 is the end of
- the file, and the position is not used and not moved.
+ WriteFile: all of the bytes, at the position; with `overlapped`, at its offset, where 2^64 - 1 is the end of the file;
+ the position is behind them then, as with ntbak_read_file.
 
  Errors: 1 a directory; 5 no right, or an encrypted file; 6; 19 the volume is only read; 87 a pointer is
  NULL, no whole sectors of an unbuffered handle, behind 2^63 - 1 bytes; 112 no room.
@@ -1027,11 +1028,12 @@ NtbakBool ntbak_set_file_time(NtbakHandle file,
 const char *ntbak_version(void);
 
 /*
- Makes a drive of a directory, for this process: paths that begin with the letter lead there, and nowhere
- else. It takes the place of one that has the letter; what is open stays open. The environment variable
- NTBAK_DRIVES (`C=/mnt/windows;D=/srv/data`) does the same before the first call.
+ Makes a drive of a directory, of a mounted NTFS volume, or of the NTFS volume in a disk image or on a device
+ (`disk.img`, `disk.img#2` for its second partition), which is only read. It is for this process: paths that begin
+ with the letter lead there, and nowhere else. It takes the place of one that has the letter; what is open stays
+ open. The environment variable NTBAK_DRIVES (`C=/mnt/windows;D=disk.img#2`) does the same before the first call.
 
- Errors: 2, 3 it is not there; 15 no letter; 87 `location` is NULL; 267 no directory.
+ Errors: 2, 3 it is not there; 15 no letter; 87 `location` is NULL; 1392 and others no NTFS volume.
  */
 NtbakBool ntbak_map_drive(char letter, const char *location);
 
@@ -1114,10 +1116,9 @@ NtbakHandle ntbak_get_current_process(void);
 NtbakBool ntbak_open_process_token(NtbakHandle process, uint32_t access, NtbakHandle *token);
 
 /*
- LookupPrivilegeValueW: the number of SeSecurityPrivilege, SeBackupPrivilege or SeRestorePrivilege. `system`
- is NULL or empty.
+ LookupPrivilegeValueW: the number of a privilege, as every Windows has it. `system` is NULL or empty.
 
- Errors: 53 another system; 87 a pointer is NULL; 1313 another privilege.
+ Errors: 53 another system; 87 a pointer is NULL; 1313 no such privilege.
  */
 NtbakBool ntbak_lookup_privilege_value_w(const NtbakChar16 *system, const NtbakChar16 *name, struct NtbakLuid *luid);
 

@@ -4,12 +4,15 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use crate::cases::{self, all_prepared, prepared};
-use crate::common::{ASAN, CLANG_CPP, Compiler, GCC, GCC_CPP, Under, VALGRIND, has, program, run, under};
+use crate::common::{
+    ASAN, CLANG_CPP, Compiler, GCC, GCC_CPP, Under, VALGRIND, capi, has, program, run, under,
+};
 use crate::examples::work;
 
 const FENCE: &str = "tests/c/programs/fence.c";
 const ABORTS: &str = "tests/c/programs/aborts.c";
 const THREADS: &str = "tests/c/programs/threads.c";
+const IMAGE: &str = "tests/c/programs/image.c";
 const THROW: &str = "tests/c/programs/throw.cpp";
 
 fn fence(how: Under, compiler: Compiler) {
@@ -50,6 +53,21 @@ fn a_context_is_aborted_at_each_call() {
 fn eight_threads_share_two_drives() {
     if GCC.is_there() {
         threads(&[], GCC, "10");
+    }
+}
+
+#[test]
+fn a_volume_in_an_image_is_a_drive() {
+    if !GCC.is_there() {
+        return;
+    }
+    let image = capi().join("../../testdata/sample.qcow2");
+    let read = |how: Under| String::from_utf8(run(under(how, IMAGE, GCC).arg(&image)).stdout).unwrap();
+    let text = read(&[]);
+    let files: u32 = text.split(' ').next().unwrap().parse().unwrap();
+    assert!(files > 5, "{text}");
+    if has("valgrind") && has("objcopy") {
+        assert_eq!(read(VALGRIND), text);
     }
 }
 

@@ -12,13 +12,10 @@ use ntbak_wire::efs::Content;
 use ntbak_wire::record::StreamFlags;
 use serde_json::Value;
 
-#[path = "../../../ntbak/tests/efs/made.rs"]
-#[allow(dead_code)]
-mod made;
-
 use super::efs::{self, Key};
 use super::image::inside;
 use super::image_corpus::hash;
+use super::win32_backup::tree::made;
 use crate::common::mount::{Volume, WINDOWS};
 use crate::common::need_volumes;
 use crate::common::run::{args, ntbak};

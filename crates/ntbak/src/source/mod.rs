@@ -82,6 +82,11 @@ pub trait FileSource: Send + Sync {
     /// error with the next call.
     fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize>;
 
+    /// Bytes that a stream takes on its volume, where the place knows.
+    fn allocated(&self, _stream: usize) -> Option<u64> {
+        None
+    }
+
     /// Reads at most `most` bytes of content to the beginning of `buffer`, which grows as it must, or is replaced by
     /// another; answers as [`read_at`](Self::read_at).
     ///
@@ -155,6 +160,10 @@ macro_rules! forward {
 
             fn read_at(&self, stream: usize, offset: u64, buf: &mut [u8]) -> Result<usize> {
                 (**self).read_at(stream, offset, buf)
+            }
+
+            fn allocated(&self, stream: usize) -> Option<u64> {
+                (**self).allocated(stream)
             }
 
             fn read_piece(

@@ -73,6 +73,8 @@ bitflags! {
         const DELETE_ON_CLOSE = 0x0400_0000;
         /// Open for backup or restore; without it a directory cannot be opened.
         const BACKUP_SEMANTICS = 0x0200_0000;
+        /// The handle has no position of its own.
+        const OVERLAPPED = 0x4000_0000;
         /// No caching; `BackupRead` and `BackupWrite` refuse such a handle.
         const NO_BUFFERING = 0x2000_0000;
 
@@ -92,6 +94,16 @@ impl Access {
 
     /// Bits that no access mask may have (\[MS-FSA\] 2.1.5.1, phase 1).
     const RESERVED: Self = Self::from_bits_retain(0x0CE0_FE00);
+
+    /// Rights to change something.
+    pub(super) const WRITING: Self = Self::FILE_WRITE_DATA
+        .union(Self::FILE_APPEND_DATA)
+        .union(Self::FILE_WRITE_EA)
+        .union(Self::FILE_DELETE_CHILD)
+        .union(Self::FILE_WRITE_ATTRIBUTES)
+        .union(Self::DELETE)
+        .union(Self::WRITE_DAC)
+        .union(Self::WRITE_OWNER);
 
     /// The rights that a handle gets: generic rights mapped, and what Win32 adds to every request.
     pub(super) fn granted(self, privileges: Privileges) -> Result<Self> {

@@ -3,7 +3,9 @@
 use crate::backup_stream::{BackupReader, ReadRights, SecurityAccess};
 use crate::efs::Decrypted;
 use crate::error::{Error, Result};
-use crate::source::FileSource;
+use crate::report::FileReport;
+use crate::source::{Facet, FileSource};
+use crate::win32::backup_write::with_report;
 use crate::win32::context::{Side, wrong};
 use crate::win32::handle::Inner;
 use crate::win32::{Access, Context, FileFlags, Handle};
@@ -16,7 +18,8 @@ use std::sync::PoisonError;
 /// The buffer is filled; less comes only at the end of the backup stream or before an error, and 0 bytes at the end
 /// (again and again). Any buffer size will do, also less than a header. The position of the handle is not used and not
 /// moved. When something cannot be read, the bytes before it come first, then the call fails with 0 bytes and the
-/// position stays, so that [`backup_seek`](super::backup_seek) can pass over it.
+/// position stays, so that [`backup_seek`](super::backup_seek) can pass over it. What the place cannot give of the file, a
+/// [report](super::System::with_report) hears with the first call.
 ///
 /// With `abort` the context is freed and everything else ignored; any context will do, also NULL and that of a write.
 /// `process_security` is looked at when the SECURITY_DATA stream is about to begin.
@@ -45,6 +48,8 @@ pub fn backup_read(
     let at_path = |error: Error| error.at_path(&inner.path);
     let begin = || {
         let source = plaintext(inner, inner.node.source().map_err(at_path)?).map_err(at_path)?;
+        let tell = |report: &FileReport<'_>| source.remarks(Facet::BackupStream, report);
+        with_report(&inner.path, inner.report.as_deref(), tell).map_err(at_path)?;
         Ok(Side::Read { reader: BackupReader::new(), source })
     };
     let Side::Read { reader, source } = context.open(handle, begin)? else {

@@ -24,6 +24,7 @@ use ntbak_wire::{FileAttributes, Win32Error};
 use crate::capability::Facts;
 use crate::error::{Error, Result};
 use crate::report::{Collected, FileReport};
+use crate::win32::change::refuse_read_only;
 use crate::win32::handle::Inner;
 use crate::win32::host_content::Rewritten;
 use crate::win32::{Access, Handle, file_io};
@@ -128,8 +129,9 @@ pub fn get_object_id(file: &Handle) -> Result<ObjectId> {
 /// FSCTL_SET_OBJECT_ID.
 ///
 /// # Errors
-/// 5 for a handle that was not opened for restore (BACKUP_SEMANTICS and SeRestorePrivilege); 183 when the file has one;
-/// 52 when another file of the volume has it; 50 where the place has none.
+/// 19 when the volume is only read; 5 for a handle that was not opened for restore (BACKUP_SEMANTICS and
+/// SeRestorePrivilege); 183 when the file has one; 52 when another file of the volume has it; 50 where the place has
+/// none.
 pub fn set_object_id(file: &Handle, id: &ObjectId) -> Result<()> {
     let inner = file.inner();
     need_restore(inner)?;
@@ -145,12 +147,10 @@ pub fn set_object_id(file: &Handle, id: &ObjectId) -> Result<()> {
 /// FSCTL_DELETE_OBJECT_ID; a file without one stays as it is.
 ///
 /// # Errors
-/// 5 for a handle that may not write and was not opened for restore.
+/// 5 without FILE_WRITE_DATA and FILE_WRITE_ATTRIBUTES.
 pub fn delete_object_id(file: &Handle) -> Result<()> {
     let inner = file.inner();
-    if !inner.restore_intent {
-        need_write(inner)?;
-    }
+    need_write(inner)?;
     inner.node.remove_small(SmallKind::ObjectId).map_err(|error| inner.at(error))
 }
 
@@ -158,15 +158,17 @@ pub fn delete_object_id(file: &Handle) -> Result<()> {
 /// nothing happens there. A named stream is sparse where its place knows that (our choice).
 ///
 /// # Errors
-/// 5 without FILE_WRITE_DATA and FILE_WRITE_ATTRIBUTES; 87 for a directory (\[MS-FSA\] 2.1.5.10.39).
+/// 87 for a directory; 19 when the volume is only read; 5 without FILE_WRITE_DATA and FILE_WRITE_ATTRIBUTES. In this
+/// order (\[MS-FSA\] 2.1.5.10.38).
 pub fn set_sparse(file: &Handle, sparse: bool) -> Result<()> {
     let inner = file.inner();
+    if inner.stream.is_none() && inner.node.is_directory() {
+        return Err(inner.at(Error::new(Win32Error::INVALID_PARAMETER, "a directory is not sparse")));
+    }
+    refuse_read_only(Some(&inner.node)).map_err(|error| inner.at(error))?;
     need_write(inner)?;
     if inner.stream.is_some() {
         return Ok(());
-    }
-    if inner.node.is_directory() {
-        return Err(inner.at(Error::new(Win32Error::INVALID_PARAMETER, "a directory is not sparse")));
     }
     inner.node.set_sparse(sparse).map_err(|error| inner.at(error))
 }
@@ -174,10 +176,14 @@ pub fn set_sparse(file: &Handle, sparse: bool) -> Result<()> {
 /// FSCTL_SET_ZERO_DATA: the bytes from `offset` to `beyond` read as zeros; of a sparse stream they become a hole.
 ///
 /// # Errors
-/// 5 without FILE_WRITE_DATA; 87 when `beyond` is before `offset`, or behind 2⁶³ − 1.
+/// 5 without FILE_WRITE_DATA; 87 for a directory, and when `beyond` is before `offset`, or behind 2⁶³ − 1
+/// (\[MS-FSA\] 2.1.5.10.39).
 pub fn set_zero_data(file: &Handle, offset: u64, beyond: u64) -> Result<()> {
     let inner = file.inner();
     inner.need(Access::FILE_WRITE_DATA, "write content (FILE_WRITE_DATA)")?;
+    if inner.stream.is_none() && inner.node.is_directory() {
+        return Err(inner.at(Error::new(Win32Error::INVALID_PARAMETER, "a directory has no content")));
+    }
     let Some(len) = beyond.checked_sub(offset).filter(|_| i64::try_from(beyond).is_ok()) else {
         return Err(inner.at(Error::new(Win32Error::INVALID_PARAMETER, "the range ends before it begins")));
     };
@@ -226,13 +232,12 @@ pub fn query_allocated_ranges(file: &Handle, offset: u64, len: u64) -> Result<Ve
 }
 
 fn need_write(inner: &Inner) -> Result<()> {
-    if inner.restore_intent {
-        return Ok(());
-    }
-    inner.need(Access::FILE_WRITE_DATA | Access::FILE_WRITE_ATTRIBUTES, "write (FILE_WRITE_DATA)")
+    inner.need(Access::FILE_WRITE_DATA | Access::FILE_WRITE_ATTRIBUTES, "write (FILE_WRITE_DATA)")?;
+    refuse_read_only(Some(&inner.node)).map_err(|error| inner.at(error))
 }
 
 fn need_restore(inner: &Inner) -> Result<()> {
+    refuse_read_only(Some(&inner.node)).map_err(|error| inner.at(error))?;
     if inner.restore_intent {
         return Ok(());
     }

@@ -12,6 +12,7 @@ use crate::win32::host_content::Rewritten;
 use crate::win32::open_files::{Deletion, Enter, Place};
 use crate::win32::resolve::{Follow, Resolved};
 use crate::win32::system::Made;
+use crate::win32::volume::read_only;
 use crate::win32::{Access, Disposition, FileFlags, Handle, Node, Share, System, fold};
 
 /// The parameters of `CreateFile` behind the name.
@@ -63,13 +64,16 @@ impl System {
     /// | number | when |
     /// | --- | --- |
     /// | 2, 3 | the file, or a directory of its path, is not there |
-    /// | 5 | reserved access bits; a directory without BACKUP_SEMANTICS; writing to, or DELETE_ON_CLOSE of, a read-only file; CREATE_ALWAYS over a hidden or system file without these attributes; a file that is deleted and still open; the place refuses |
+    /// | 3 | a directory without BACKUP_SEMANTICS, and the path ends with a separator |
+    /// | 5 | reserved access bits; a directory without BACKUP_SEMANTICS; a root with another disposition than to open it; writing to, or DELETE_ON_CLOSE of, a read-only file; DELETE_ON_CLOSE on a volume that is only read; CREATE_ALWAYS over a hidden or system file without these attributes; a file that is deleted and still open, a new one in such a directory; the place refuses |
     /// | 19 | the volume is only read |
     /// | 32 | another handle does not share |
     /// | 50 | FILE_ATTRIBUTE_ENCRYPTED for a new file |
     /// | 80 | CREATE_NEW, and it exists |
-    /// | 87 | OPEN_REPARSE_POINT with CREATE_ALWAYS; TRUNCATE_EXISTING without write access |
+    /// | 183 | CREATE_ALWAYS or TRUNCATE_EXISTING of a directory |
+    /// | 87 | OPEN_REPARSE_POINT with CREATE_ALWAYS; TRUNCATE_EXISTING without GENERIC_WRITE; NO_BUFFERING with FILE_APPEND_DATA |
     /// | 123, 206, 1920, 1921 | the path |
+    /// | 1392 | the file is damaged on its volume |
     /// | 1314 | ACCESS_SYSTEM_SECURITY without the privilege |
     pub fn create_file(&self, path: impl AsRef<[u8]>, how: Create) -> Result<Handle> {
         let path = path.as_ref();
@@ -87,8 +91,12 @@ impl System {
         if itself && how.disposition == Disposition::CreateAlways {
             return refuse("OPEN_REPARSE_POINT cannot be combined with CREATE_ALWAYS");
         }
-        if how.disposition == Disposition::TruncateExisting && !access.contains(Access::FILE_WRITE_DATA) {
-            return refuse("TRUNCATE_EXISTING needs the right to write");
+        // The very bit: neither GENERIC_ALL nor FILE_WRITE_DATA will do.
+        if how.disposition == Disposition::TruncateExisting && !how.access.contains(Access::GENERIC_WRITE) {
+            return refuse("TRUNCATE_EXISTING needs GENERIC_WRITE");
+        }
+        if how.flags.contains(FileFlags::NO_BUFFERING) && how.access.contains(Access::FILE_APPEND_DATA) {
+            return refuse("an unbuffered handle does not append (FILE_APPEND_DATA)");
         }
         let follow = if itself { Follow::Itself } else { Follow::Links };
         let may_make = !matches!(how.disposition, Disposition::OpenExisting | Disposition::TruncateExisting);
@@ -97,6 +105,13 @@ impl System {
             let changes = self.shares().changes();
             let mut resolved = self.drives().resolve(path, follow)?;
             let existing = resolved.node.take();
+            let mut access = access;
+            let writes = access.intersects(Access::WRITING) || how.disposition != Disposition::OpenExisting;
+            if writes
+                && existing.as_ref().or(resolved.parent.as_ref()).is_some_and(|node| node.is_read_only())
+            {
+                access = self.on_read_only(how, existing.is_some())?;
+            }
             let opening = Opening { system: self, path, how, access, changes };
             let handle = match existing {
                 Some(node) => opening.existing(resolved, node)?,
@@ -107,6 +122,29 @@ impl System {
             }
         }
         Err(Error::new(Win32Error::SHARING_VIOLATION, "others change the path again and again"))
+    }
+}
+
+impl System {
+    /// The rights that a handle gets on a volume that is only read (\[MS-FSA\] 2.1.5.1 phases 2 and 6, 2.1.5.1.2.1). That
+    /// rights to write are refused at once, and not with the first use, is our choice.
+    fn on_read_only(&self, how: Create, exists: bool) -> Result<Access> {
+        match how.disposition {
+            Disposition::CreateNew | Disposition::CreateAlways | Disposition::TruncateExisting => {
+                return Err(read_only());
+            }
+            Disposition::OpenAlways if !exists => return Err(read_only()),
+            Disposition::OpenAlways | Disposition::OpenExisting => {}
+        }
+        if exists && how.flags.contains(FileFlags::DELETE_ON_CLOSE) {
+            let why = "nothing is deleted on a volume that is only read";
+            return Err(Error::new(Win32Error::ACCESS_DENIED, why));
+        }
+        let asked = (how.access - Access::MAXIMUM_ALLOWED).granted(self.privileges())?;
+        if exists && asked.intersects(Access::WRITING) {
+            return Err(read_only());
+        }
+        Ok(how.access.granted(self.privileges())? - Access::WRITING)
     }
 }
 
@@ -161,16 +199,26 @@ impl Opening<'_> {
         if resolved.directory && !is_directory {
             return Err(Error::new(Win32Error::INVALID_NAME, "a file is no directory"));
         }
+        let whole = resolved.stream.is_none();
+        if is_directory && whole && !flags.contains(FileFlags::BACKUP_SEMANTICS) {
+            // As Wine's tests observe it: the separator makes the difference.
+            let code =
+                if resolved.directory { Win32Error::PATH_NOT_FOUND } else { Win32Error::ACCESS_DENIED };
+            let error = Error::new(code, "it is a directory");
+            return Err(error.hint("a directory is opened with FILE_FLAG_BACKUP_SEMANTICS"));
+        }
+        let opens = matches!(disposition, Disposition::OpenExisting | Disposition::OpenAlways);
+        if is_directory && whole && !opens && resolved.parent.is_none() {
+            return Err(denied("the root of a volume is not made anew"));
+        }
         if disposition == Disposition::CreateNew {
             return Err(Error::new(Win32Error::FILE_EXISTS, "the file exists already"));
         }
-        let empties = matches!(disposition, Disposition::CreateAlways | Disposition::TruncateExisting);
-        let whole = resolved.stream.is_none();
-        if is_directory && whole && (empties || !flags.contains(FileFlags::BACKUP_SEMANTICS)) {
-            return Err(
-                denied("it is a directory").hint("a directory is opened with FILE_FLAG_BACKUP_SEMANTICS")
-            );
+        let empties = !opens;
+        if is_directory && whole && empties {
+            return Err(Error::new(Win32Error::ALREADY_EXISTS, "a directory is not emptied"));
         }
+        node.check()?;
         let writes = self.access.intersects(Access::FILE_WRITE_DATA | Access::FILE_APPEND_DATA) || empties;
         let deletes = flags.contains(FileFlags::DELETE_ON_CLOSE);
         if attributes.contains(FileAttributes::READONLY) && (writes && !is_directory || deletes) {
@@ -221,10 +269,17 @@ impl Opening<'_> {
         let Some(parent) = resolved.parent.clone().filter(|_| !resolved.directory) else {
             return Err(Error::new(Win32Error::INVALID_NAME, "a new file has a name"));
         };
+        if attributes.contains(FileAttributes::READONLY)
+            && self.how.flags.contains(FileFlags::DELETE_ON_CLOSE)
+        {
+            let why = "a read-only file is not deleted";
+            return Err(Error::new(Win32Error::ACCESS_DENIED, why));
+        }
         if attributes.contains(FileAttributes::ENCRYPTED) {
             let why = "a new file is not encrypted as it is made";
             return Err(Error::new(Win32Error::NOT_SUPPORTED, why).hint("EncryptFile encrypts it"));
         }
+        self.system.refuse_deleted(&*parent)?;
         let node = match parent.create(&resolved.name, false) {
             Ok(node) => node,
             Err(error) if error.win32() == Win32Error::ALREADY_EXISTS => return Ok(None),

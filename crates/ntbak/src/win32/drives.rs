@@ -1,12 +1,14 @@
 //! The drive map: which volume a path begins on.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ntbak_wire::Win32Error;
 
 use crate::error::{Error, Result};
-use crate::win32::{HostVolume, MemoryVolume, Volume};
+use crate::ntfs_volume::VolumeOptions;
+use crate::win32::{DirectoryVolume, HostVolume, ImageVolume, MemoryVolume, Volume};
 
 /// Drive letters and their volumes, and what a path without a letter means.
 #[derive(Default)]
@@ -60,6 +62,24 @@ impl Drives {
         let mut letters = self.letters.write().unwrap_or_else(PoisonError::into_inner);
         letters.insert(letter.to_ascii_uppercase(), Arc::new(volume));
         Ok(())
+    }
+
+    /// Gives what is at `location` a letter: a directory, or the NTFS volume of a disk image or device (`disk.img`,
+    /// `disk.img#2`).
+    ///
+    /// # Errors
+    /// 15 for what is no letter; as [`DirectoryVolume::open`] and [`ImageVolume::open`].
+    pub fn map_location(
+        &self,
+        letter: char,
+        location: impl AsRef<Path>,
+        options: VolumeOptions,
+    ) -> Result<()> {
+        let location = location.as_ref();
+        match location.is_dir() {
+            true => self.map(letter, DirectoryVolume::open(location)?),
+            false => self.map(letter, ImageVolume::open(location, options)?),
+        }
     }
 
     /// The same with a drive.

@@ -56,6 +56,7 @@ enum Direction {
 /// | --- | --- |
 /// | 2, 3 | the file to export, or a directory of the path, is not there |
 /// | 5 | the target is hidden and OVERWRITE_HIDDEN is not set; it is read-only; it is a directory and CREATE_FOR_DIR is not set |
+/// | 19 | an import, and the volume is only read |
 /// | 32 | another handle does not share the file |
 /// | 267 | CREATE_FOR_DIR, and it is a file |
 /// | 6007 | the file to export is not encrypted |
@@ -67,6 +68,9 @@ pub fn open_encrypted_file_raw<'v>(
     let at_path = |error: Error| error.at_path(path);
     let import = flags.contains(RawFlags::CREATE_FOR_IMPORT);
     let directory = flags.contains(RawFlags::CREATE_FOR_DIR);
+    if import {
+        system.refuse_read_only(path).map_err(at_path)?;
+    }
     let opened = match system.open_itself(path) {
         Err(error) if import && error.win32() == Win32Error::FILE_NOT_FOUND => {
             let direction = Direction::Import { directory, done: false };
@@ -76,6 +80,9 @@ pub fn open_encrypted_file_raw<'v>(
     };
     let access = if import { Access::FILE_WRITE_DATA } else { Access::FILE_READ_DATA };
     let shared = system.shares().enter(opened.identity(), access, Share::READ).map_err(at_path)?;
+    if !import {
+        opened.check().map_err(at_path)?;
+    }
     let source = match opened.source() {
         // What is damaged is what an import is for.
         Err(error) if import && !directory && error.win32() == Win32Error::INVALID_DATA => {

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::source::FileSource;
 use crate::win32::Node;
 
-/// NTFS gives room in clusters of this many bytes.
+/// NTFS gives room in clusters of this many bytes, as most volumes are made.
 const CLUSTER: u64 = 4096;
 
 /// A file or directory as it was when it was asked.
@@ -50,7 +50,7 @@ impl NodeFacts {
     }
 }
 
-/// Bytes that a stream takes on its volume, in clusters of 4 KiB.
+/// Bytes that a stream takes on its volume; where that is not known, in clusters of 4 KiB.
 pub(super) fn allocation(
     source: &dyn FileSource,
     stream: usize,
@@ -58,6 +58,9 @@ pub(super) fn allocation(
     extents: &Extents,
     flags: StreamFlags,
 ) -> Result<u64> {
+    if let Some(allocated) = source.allocated(stream) {
+        return Ok(allocated);
+    }
     let clusters = |bytes: u64| bytes.div_ceil(CLUSTER).saturating_mul(CLUSTER);
     if *extents == Extents::All || !flags.contains(StreamFlags::SPARSE) {
         return Ok(clusters(size));

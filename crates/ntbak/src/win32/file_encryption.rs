@@ -46,7 +46,7 @@ pub enum EncryptionStatus {
     RootDirectory = 3,
     /// FILE_SYSTEM_NOT_SUPPORT: the place holds no encrypted files.
     NotSupported = 6,
-    /// FILE_READ_ONLY.
+    /// FILE_READ_ONLY: the file is, or its volume.
     ReadOnly = 8,
     /// FILE_DIR_DISALLOWED: see [`encryption_disable`].
     Disallowed = 9,
@@ -67,6 +67,7 @@ pub(super) fn keys_of(system: &System) -> EncryptionKeys {
 /// | number | when |
 /// | --- | --- |
 /// | 5 | a system file |
+/// | 19 | the volume is only read; so it is with all functions here that change something |
 /// | 32 | another handle has it open |
 /// | 50 | a file with several names (hard links): the others would keep the plaintext |
 /// | 6006 | no current key: see [`set_user_file_encryption_key`] |
@@ -75,6 +76,7 @@ pub(super) fn keys_of(system: &System) -> EncryptionKeys {
 /// | 6014 | the place holds no encrypted files |
 pub fn encrypt_file(system: &System, path: &str) -> Result<()> {
     let at_path = |error: Error| error.at_path(path);
+    system.refuse_read_only(path).map_err(at_path)?;
     let (source, _alone) = open_alone(system, path).map_err(at_path)?;
     let info = source.info().map_err(at_path)?;
     match status(system, path, &info).map_err(at_path)? {
@@ -121,6 +123,7 @@ pub fn encrypt_file(system: &System, path: &str) -> Result<()> {
 /// several names and for a directory on ntfs-3g, which cannot take metadata away.
 pub fn decrypt_file(system: &System, path: &str) -> Result<()> {
     let at_path = |error: Error| error.at_path(path);
+    system.refuse_read_only(path).map_err(at_path)?;
     let (source, _alone) = open_alone(system, path).map_err(at_path)?;
     let info = source.info().map_err(at_path)?;
     if !info.attributes.contains(FileAttributes::ENCRYPTED) {
@@ -160,7 +163,9 @@ fn status(system: &System, path: &str, info: &FileInfo) -> Result<EncryptionStat
         EncryptionStatus::SystemAttribute
     } else if attributes.is_directory() && is_root(path) {
         EncryptionStatus::RootDirectory
-    } else if is(FileAttributes::READONLY) && !attributes.is_directory() {
+    } else if is(FileAttributes::READONLY) && !attributes.is_directory()
+        || system.refuse_read_only(path).is_err()
+    {
         EncryptionStatus::ReadOnly
     } else if is_disabled(system, path, attributes)? {
         EncryptionStatus::Disallowed
@@ -200,6 +205,7 @@ fn holders(system: &System, path: &str, kind: HolderKind) -> Result<Vec<Holder>>
 /// 6002 or 6006 when no key opens the file, 6013 for more than 262,144 bytes of metadata; the file is unchanged then.
 pub fn add_users_to_encrypted_file(system: &System, path: &str, users: &[Recipient]) -> Result<()> {
     let at_path = |error: Error| error.at_path(path);
+    system.refuse_read_only(path).map_err(at_path)?;
     let (source, mut metadata, _alone) = encrypted_alone(system, path)?;
     let opened = Metadata::parse(&metadata)
         .map_err(|error| at_path(error.into()))
@@ -218,6 +224,7 @@ pub fn add_users_to_encrypted_file(system: &System, path: &str, users: &[Recipie
 /// 6002 or 6006 when no key opens the file; 87 when no user would be left.
 pub fn remove_users_from_encrypted_file(system: &System, path: &str, thumbprints: &[&[u8]]) -> Result<()> {
     let at_path = |error: Error| error.at_path(path);
+    system.refuse_read_only(path).map_err(at_path)?;
     let (source, mut metadata, _alone) = encrypted_alone(system, path)?;
     let parsed = Metadata::parse(&metadata).map_err(|error| at_path(error.into()))?;
     keys_of(system).ring.open(&parsed).map_err(|error| at_path(error.into()))?;
@@ -244,6 +251,7 @@ pub fn duplicate_encryption_info_file(
     create_new: bool,
     attributes: FileAttributes,
 ) -> Result<()> {
+    system.refuse_read_only(to).map_err(|error| error.at_path(to))?;
     // Both alone: `to` may be another name of `from`.
     let (source, metadata, _alone) = encrypted_alone(system, from)?;
     let directory = source.info().map_err(|error| error.at_path(from))?.attributes.is_directory();
@@ -341,6 +349,7 @@ pub fn add_encryption_key(system: &System, file: &[u8], password: Option<&str>) 
 /// 267 when it is no directory; 5 when its `Desktop.ini` is encrypted; the file cannot be written. Everything else in
 /// that file stays as it is, byte for byte.
 pub fn encryption_disable(system: &System, path: &str, disable: bool) -> Result<()> {
+    system.refuse_read_only(path).map_err(|error| error.at_path(path))?;
     let source = open(system, path).map_err(|error| error.at_path(path))?;
     if !source.info().map_err(|error| error.at_path(path))?.attributes.is_directory() {
         return Err(Error::new(Win32Error::DIRECTORY, "it is no directory").at_path(path));

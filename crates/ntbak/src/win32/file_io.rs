@@ -56,17 +56,28 @@ impl TryFrom<u32> for MoveMethod {
 pub fn read_file(file: &Handle, buffer: &mut [u8]) -> Result<usize> {
     let inner = file.inner();
     let mut position = lock(&inner.position);
-    let got = read_file_at(file, *position, buffer)?;
-    *position += got as u64;
+    let got = read_at(inner, *position, buffer)?;
+    *position = position.saturating_add(got as u64);
     Ok(got)
 }
 
-/// `ReadFile` with the offset of an OVERLAPPED: the position is neither used nor moved.
+/// `ReadFile` with the offset of an OVERLAPPED. The position is then behind what was read, unless the handle was opened
+/// with FILE_FLAG_OVERLAPPED, which has none.
 ///
 /// # Errors
 /// As [`read_file`].
 pub fn read_file_at(file: &Handle, offset: u64, buffer: &mut [u8]) -> Result<usize> {
     let inner = file.inner();
+    if inner.flags.contains(FileFlags::OVERLAPPED) {
+        return read_at(inner, offset, buffer);
+    }
+    let mut position = lock(&inner.position);
+    let got = read_at(inner, offset, buffer)?;
+    *position = offset.saturating_add(got as u64);
+    Ok(got)
+}
+
+fn read_at(inner: &Inner, offset: u64, buffer: &mut [u8]) -> Result<usize> {
     inner.need(Access::FILE_READ_DATA, "read content (FILE_READ_DATA)")?;
     check_sectors(inner, offset, buffer.len())?;
     let content = content(inner)?;
@@ -93,14 +104,14 @@ pub fn write_file(file: &Handle, data: &[u8]) -> Result<usize> {
     let inner = file.inner();
     need_write(inner)?;
     let mut position = lock(&inner.position);
-    let only_appends = !inner.access.contains(Access::FILE_WRITE_DATA);
-    let offset = if only_appends && !data.is_empty() { get_size(inner)? } else { *position };
-    write_at(inner, offset, data)?;
+    let at_end = !inner.access.contains(Access::FILE_WRITE_DATA) && !data.is_empty();
+    let offset = write_or_append(inner, (!at_end).then_some(*position), data)?;
     *position = offset.saturating_add(data.len() as u64);
     Ok(data.len())
 }
 
-/// `WriteFile` with the offset of an OVERLAPPED; the offset 2⁶⁴ − 1 is the end of the file.
+/// `WriteFile` with the offset of an OVERLAPPED; the offset 2⁶⁴ − 1 is the end of the file. The position is then behind what
+/// was written, as with [`read_file_at`].
 ///
 /// # Errors
 /// As [`write_file`].
@@ -108,13 +119,29 @@ pub fn write_file_at(file: &Handle, offset: u64, data: &[u8]) -> Result<usize> {
     let inner = file.inner();
     need_write(inner)?;
     let only_appends = !inner.access.contains(Access::FILE_WRITE_DATA);
-    let offset = if only_appends || offset == u64::MAX { get_size(inner)? } else { offset };
-    write_at(inner, offset, data)?;
+    let mut position = lock(&inner.position);
+    let at_end = only_appends || offset == u64::MAX;
+    let offset = write_or_append(inner, (!at_end).then_some(offset), data)?;
+    if !inner.flags.contains(FileFlags::OVERLAPPED) {
+        *position = offset.saturating_add(data.len() as u64);
+    }
     Ok(data.len())
 }
 
 fn need_write(inner: &Inner) -> Result<()> {
     inner.need(Access::FILE_WRITE_DATA | Access::FILE_APPEND_DATA, "write content (FILE_WRITE_DATA)")
+}
+
+/// Writes at an offset or at the end, and answers where that was.
+fn write_or_append(inner: &Inner, offset: Option<u64>, data: &[u8]) -> Result<u64> {
+    if let Some(offset) = offset {
+        return write_at(inner, offset, data).map(|()| offset);
+    }
+    let end = inner.shared.end();
+    let _held = lock(&end);
+    let offset = get_size(inner)?;
+    write_at(inner, offset, data)?;
+    Ok(offset)
 }
 
 fn write_at(inner: &Inner, offset: u64, data: &[u8]) -> Result<()> {
@@ -137,7 +164,7 @@ pub fn set_file_pointer_ex(file: &Handle, distance: i64, method: MoveMethod) -> 
     let base = match method {
         MoveMethod::Begin => 0,
         MoveMethod::Current => *position,
-        MoveMethod::End => get_size(inner)?,
+        MoveMethod::End => get_file_size_ex(file)?,
     };
     let target = i128::from(base) + i128::from(distance);
     if target < 0 {
@@ -151,12 +178,14 @@ pub fn set_file_pointer_ex(file: &Handle, distance: i64, method: MoveMethod) -> 
     Ok(target)
 }
 
-/// `GetFileSizeEx`: the size of the stream in bytes.
+/// `GetFileSizeEx`: the size of the stream in bytes, 0 for a directory.
 ///
 /// # Errors
-/// 1 for a directory.
+/// The file cannot be read.
 pub fn get_file_size_ex(file: &Handle) -> Result<u64> {
-    get_size(file.inner())
+    let inner = file.inner();
+    // It asks for FileStandardInformation, which a directory has.
+    if inner.stream.is_none() && inner.node.is_directory() { Ok(0) } else { get_size(inner) }
 }
 
 /// `SetEndOfFile`: the stream ends at the position.

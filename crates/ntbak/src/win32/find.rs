@@ -50,8 +50,8 @@ pub struct FindFile {
 /// The files come in the order of the volume; `.` and `..` come first, in all directories but a root.
 ///
 /// # Errors
-/// 2 when nothing matches, or the path ends with a separator; 3 when its directory is not there; 123 for a path that
-/// cannot be.
+/// 2 when nothing matches, or the path ends with a separator; 3 when its directory is not there; 267 when that is a file;
+/// 123 for a path that cannot be.
 pub fn find_first_file(system: &System, path: impl AsRef<[u8]>) -> Result<(FindFile, FindData)> {
     let path = path.as_ref();
     let first = || {
@@ -112,7 +112,7 @@ impl FindFile {
         while let Some(entry) = self.entries.pop_front() {
             let name = fold::shown(&entry.name);
             let by_name = self.matches(&name);
-            let Some(node) = self.directory.child(&entry.name)? else { continue };
+            let Some(node) = self.directory.entry(&entry)? else { continue };
             if self.pattern.is_wild() && !by_name && !self.matches_short(&*node) {
                 continue;
             }
@@ -121,7 +121,10 @@ impl FindFile {
                 Err(error) if error.win32() == Win32Error::FILE_NOT_FOUND => continue,
                 Err(error) => return Err(error),
             };
-            let short = facts.short.clone();
+            // A name that is its own 8.3 name has no other.
+            let own =
+                |short: &Name| upper(self.volume.as_deref(), short) == upper(self.volume.as_deref(), &name);
+            let short = facts.short.clone().filter(|short| !own(short));
             return Ok(Some(data(name, &facts, short)));
         }
         Ok(None)

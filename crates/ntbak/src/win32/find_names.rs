@@ -1,7 +1,7 @@
 //! `FindFirstFileNameW`, `FindNextFileNameW`: all names of a file.
 //!
-//! Neither Linux nor ntfs-3g tells the names of a file. For a file with more than one, all directories of its drive are
-//! looked through, until all of its names are found.
+//! A volume in an image tells them. Neither Linux nor ntfs-3g does: for a file with more than one, all directories of its
+//! drive are looked through, until all of its names are found.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,8 +36,13 @@ pub fn find_first_file_name(system: &System, path: impl AsRef<[u8]>) -> Result<(
             && !node.is_directory()
             && let Some(root) = resolved.root
         {
-            let wanted = Wanted { identity: node.identity(), links: links as usize };
-            wanted.look(&root, &mut Vec::new(), &mut ways)?;
+            if let Some(known) = node.ways()? {
+                let first = ways.first().cloned();
+                ways.extend(known.into_iter().filter(|way| Some(way) != first.as_ref()));
+            } else {
+                let wanted = Wanted { identity: node.identity(), links: links as usize };
+                wanted.look(&root, &mut Vec::new(), &mut ways)?;
+            }
         }
         let mut search = FindFileName { names: ways.iter().map(|way| text(way)).collect() };
         let name = find_next_file_name(&mut search)?;

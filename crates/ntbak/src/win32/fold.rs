@@ -27,6 +27,11 @@ pub(super) fn is_reserved(unit: u16) -> bool {
     unit < 0x20 || u8::try_from(unit).is_ok_and(|byte| br#""*/:<>?\|"#.contains(&byte))
 }
 
+/// Whether a character of a name may stand for one that Windows has no place for.
+pub(super) fn is_private(unit: u16) -> bool {
+    (PRIVATE..=PRIVATE | 0xFF).contains(&unit)
+}
+
 /// The name of a file of Linux as Windows' functions show it. What Windows has no place for, and bytes that are no
 /// text, become U+F000 and the byte.
 pub(super) fn shown(name: &[u8]) -> Name {

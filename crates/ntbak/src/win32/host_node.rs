@@ -26,7 +26,7 @@ use crate::report::{Collected, FileReport};
 use crate::sink::{DirectorySink, FileSink, Ntfs3gSink};
 use crate::source::{FileSource, read_attributes};
 use crate::win32::host_content::{FileContent, Rewritten};
-use crate::win32::{Content, Entry, Identity, Node, VolumeFacts};
+use crate::win32::{Content, Entry, Identity, Indexed, Node, VolumeFacts, fold};
 
 /// What the nodes of one drive have in common; those of different drives are on different volumes.
 #[derive(Debug)]
@@ -192,6 +192,26 @@ impl Node for HostNode {
         }
     }
 
+    fn indexed(&self, name: &Name) -> Result<Indexed> {
+        // ntfs-3g opens a file by its 8.3 name, too; that is not the name that it has.
+        let may_be_short = name.units().len() <= 12 && name.units().contains(&u16::from(b'~'));
+        if !may_be_short || self.kind != FileType::Directory || !matches!(self.place()?.1, Place::Ntfs3g(_)) {
+            return Ok(Indexed::Unknown);
+        }
+        let (entries, wtf8, upper) = (self.entries()?, name.to_wtf8(), fold::upper(name));
+        if entries.iter().any(|entry| entry.name == wtf8) {
+            return Ok(Indexed::Unknown);
+        }
+        for entry in entries {
+            if let Some(node) = self.child(&entry.name)?
+                && node.short_name().is_some_and(|short| fold::upper(&short) == upper)
+            {
+                return Ok(Indexed::Found(entry.name, node));
+            }
+        }
+        Ok(Indexed::Unknown)
+    }
+
     fn entries(&self) -> Result<Vec<Entry>> {
         let dir = self.directory()?;
         let entries = names::list(&dir)?.into_iter().map(|(name, number)| {
@@ -202,6 +222,11 @@ impl Node for HostNode {
             Entry { name, number: Some(number) }
         });
         Ok(entries.collect())
+    }
+
+    fn is_read_only(&self) -> bool {
+        let found = rustix::fs::fstatvfs(&self.spot().dir);
+        found.is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
     }
 
     fn is_case_sensitive(&self) -> bool {

@@ -20,10 +20,12 @@ use ntbak_wire::record::Times;
 use ntbak_wire::{FileAttributes, FileTime, Win32Error};
 
 use crate::error::{Error, Result};
+use crate::win32::change::refuse_read_only;
 use crate::win32::create_file::SETTABLE;
-use crate::win32::facts::NodeFacts;
+use crate::win32::facts::{NodeFacts, allocation};
 use crate::win32::file_io;
 use crate::win32::handle::Inner;
+use crate::win32::host_content::Rewritten;
 use crate::win32::open_files::Deletion;
 use crate::win32::resolve::Follow;
 use crate::win32::{Access, Handle, Node, Share, System, fold};
@@ -46,7 +48,7 @@ pub struct BasicInfo {
 /// FILE_STANDARD_INFO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StandardInfo {
-    /// Bytes that the stream takes on the volume, in clusters of 4 KiB.
+    /// Bytes that the stream takes on the volume; where that is not known, in clusters of 4 KiB.
     pub allocation_size: u64,
     /// Bytes of the stream.
     pub end_of_file: u64,
@@ -206,9 +208,15 @@ pub fn get_standard_info(system: &System, file: &Handle) -> Result<StandardInfo>
     let inner = file.inner();
     let facts = facts(inner)?;
     let mut sizes = (facts.allocated, facts.size);
-    if inner.stream.is_some() {
-        let size = file_io::get_size(inner)?;
-        sizes = (size.div_ceil(4096).saturating_mul(4096), size);
+    if let Some(name) = &inner.stream {
+        let allocated = || {
+            let source = inner.node.source()?;
+            match Rewritten::find(&*source, name)? {
+                Some((at, head)) => allocation(&*source, at, head.size, &head.extents, head.flags),
+                None => Ok(0),
+            }
+        };
+        sizes = (allocated().map_err(|error| inner.at(error))?, file_io::get_size(inner)?);
     }
     Ok(StandardInfo {
         allocation_size: sizes.0,
@@ -233,11 +241,12 @@ impl System {
     /// `SetFileAttributes`: of a link itself. Those that Windows does not set this way stay as they are.
     ///
     /// # Errors
-    /// 2, 3: it is not there; 32 when a handle does not share writing of attributes with anybody; the place refuses.
+    /// 2, 3: it is not there; 19: the volume is only read; 5: it is deleted, and still open; the place refuses.
     pub fn set_file_attributes(&self, path: impl AsRef<[u8]>, attributes: FileAttributes) -> Result<()> {
         let path = path.as_ref();
         let at_path = |error: Error| error.at_path(&*fold::display(path));
         let (_, node) = self.find(path, Follow::Itself).map_err(at_path)?;
+        refuse_read_only(Some(&node)).map_err(at_path)?;
         let shares = self.shares();
         let _shared =
             shares.enter(node.identity(), Access::FILE_WRITE_ATTRIBUTES, Share::all()).map_err(at_path)?;
@@ -255,6 +264,8 @@ impl System {
         let inner = file.inner();
         inner.need(Access::DELETE, "delete (DELETE)")?;
         let stream = inner.stream.clone();
+        // Nothing comes into a directory that is found empty here.
+        let _changing = self.changing();
         if !delete {
             self.shares().set_pending(inner.identity, stream.as_ref(), None);
             return Ok(());

@@ -63,6 +63,7 @@ mod handle_table;
 mod host_content;
 mod host_node;
 mod host_volume;
+mod image_volume;
 mod information;
 mod ini;
 mod links;
@@ -107,6 +108,7 @@ pub use find_streams::{FindStream, StreamData, find_first_stream, find_next_stre
 pub use handle::Handle;
 pub use handle_table::{HandleId, HandleTable};
 pub use host_volume::{DirectoryVolume, HostVolume};
+pub use image_volume::ImageVolume;
 pub use information::{
     BasicInfo, ByHandleFileInformation, IdInfo, StandardInfo, get_attribute_tag_info, get_basic_info,
     get_file_information_by_handle, get_file_time, get_id_info, get_standard_info, set_basic_info,
@@ -114,5 +116,5 @@ pub use information::{
 };
 pub use memory_volume::MemoryVolume;
 pub use system::System;
-pub use volume::{Content, Entry, Identity, Node, Volume, VolumeFacts};
+pub use volume::{Content, Entry, Identity, Indexed, Node, Volume, VolumeFacts, Way};
 pub use volume_information::{VolumeFlags, VolumeInformation, get_volume_information_by_handle};

@@ -28,6 +28,8 @@ struct OpenFile {
     entries: Vec<Entry>,
     /// What goes when the last one closes: the name, or a stream.
     pending: Vec<(StreamKey, Deletion)>,
+    /// Held by who writes at the end, wherever that is.
+    end: Arc<Mutex<()>>,
 }
 
 struct Entry {
@@ -155,11 +157,6 @@ impl OpenFiles {
         }
     }
 
-    /// Whether anybody has the file open.
-    pub(super) fn is_open(&self, identity: Identity) -> bool {
-        self.files().contains_key(&identity)
-    }
-
     /// Whether anybody else has the file open.
     pub(super) fn is_open_elsewhere(&self, shared: &Shared) -> bool {
         let files = self.files();
@@ -203,6 +200,13 @@ impl OpenFiles {
                 place.clone_from(to);
             }
         }
+    }
+}
+
+impl Shared {
+    /// Held by one handle at a time that writes at the end of the file: of two, none writes over the other.
+    pub(super) fn end(&self) -> Arc<Mutex<()>> {
+        self.table.files().get(&self.identity).map(|file| file.end.clone()).unwrap_or_default()
     }
 }
 

@@ -3,7 +3,7 @@ Paths of Windows: what a program writes, taken apart.
 
 | path | means |
 | --- | --- |
-| `C:\dir\file`, `C:/dir/file` | on a drive; `.` and `..` are worked out by the text alone, dots and spaces at the end of a name go |
+| `C:\dir\file`, `C:/dir/file` | on a drive; `.` and `..` are worked out by the text alone; dots and spaces at the end go, and one dot at the end of a directory's name |
 | `C:`, `C:file` | the same from the root: no drive has a current directory |
 | `\\?\C:\dir\file`, `\??\C:\dir\file` | on a drive, as it stands: no `/`, no `.` and `..`, every dot and space counts |
 | `\\.\C:\dir\file` | as `C:\dir\file` |
@@ -11,11 +11,12 @@ Paths of Windows: what a program writes, taken apart.
 | `file:stream`, `file:stream:$DATA` | an alternate data stream |
 | `file::$DATA` | the unnamed stream |
 | `dir:$I30:$INDEX_ALLOCATION`, `dir::$INDEX_ALLOCATION` | the directory itself |
+| `C:\dir\NUL`, `C:\COM1.txt` | 123: there are no devices |
 | anything else | a path of the [`Base`](super::Drives), that of Linux in most cases |
 
-Sources: Microsoft's "Naming Files, Paths, and Namespaces", \[MS-FSCC\] 2.1.5, \[MS-FSA\] 2.1.5.1. Unlike in Windows,
-a path has no limit of 260 units without `\\?\`, as if long paths were enabled; and a device (`NUL`, `COM1`) is 123,
-because there is none.
+Sources: Microsoft's "Naming Files, Paths, and Namespaces", \[MS-FSCC\] 2.1.5, \[MS-FSA\] 2.1.5.1, what Wine's tests of
+RtlGetFullPathName and RtlIsDosDeviceName observe on Windows. Unlike in Windows,
+a path has no limit of 260 units without `\\?\`, as if long paths were enabled.
 */
 
 use ntbak_wire::stream::StreamName;
@@ -27,7 +28,7 @@ use crate::win32::fold;
 /// The most UTF-16 units of a path.
 const LONGEST_PATH: usize = 32_767;
 /// The most UTF-16 units of a name.
-const LONGEST_NAME: usize = 255;
+pub(super) const LONGEST_NAME: usize = 255;
 
 const BACKSLASH: u16 = b'\\' as u16;
 const SLASH: u16 = b'/' as u16;
@@ -165,7 +166,12 @@ impl VolumePath {
         // `*.` means names without a dot, and keeps its own.
         let meant = last == Last::Pattern && is_last && name.ends_with(&[u16::from(b'*'), DOT]);
         if !verbatim && stream.is_none() && !meant {
-            name = trimmed(name);
+            name = if is_last { trimmed(name) } else { without_dot(name) };
+            if name.is_empty() {
+                // `dir\...`: nothing is left of it but the directory.
+                self.directory = true;
+                return Ok(());
+            }
         }
         self.directory = false;
         if let Some(stream) = stream {
@@ -176,7 +182,7 @@ impl VolumePath {
             return Ok(());
         }
         check_name(name, last == Last::Pattern && is_last && stream.is_none())?;
-        if !verbatim && is_device(name) {
+        if !verbatim && is_last && is_device(name) {
             return Err(invalid(r"it is the name of a device; as that of a file it needs \\?\"));
         }
         self.names.push(Name::from_units(name.to_vec()));
@@ -199,7 +205,15 @@ impl VolumePath {
     }
 }
 
-/// Without the dots and spaces at its end, which Win32 takes away.
+/// Without the dot at its end, which Win32 takes away from the name of a directory: a single one, and no spaces.
+fn without_dot(name: &[u16]) -> &[u16] {
+    match name {
+        [rest @ .., DOT] if rest.last() != Some(&DOT) => rest,
+        name => name,
+    }
+}
+
+/// Without the dots and spaces at its end, which Win32 takes away from the last name.
 fn trimmed(name: &[u16]) -> &[u16] {
     let end = name.iter().rposition(|unit| ![DOT, SPACE].contains(unit)).map_or(0, |last| last + 1);
     name.get(..end).unwrap_or_default()
@@ -208,6 +222,9 @@ fn trimmed(name: &[u16]) -> &[u16] {
 fn check_name(name: &[u16], pattern: bool) -> Result<()> {
     if name.is_empty() {
         return Err(invalid("a name in it is empty"));
+    }
+    if name == [DOT] || name == [DOT, DOT] {
+        return Err(invalid("`.` and `..` have no streams"));
     }
     if name.len() > LONGEST_NAME {
         return Err(invalid("a name in it has more than 255 units"));
@@ -275,6 +292,14 @@ mod tests {
             (r"C:\..\..\b", "C b"),
             (r"C:\a\..", "C /"),
             (r"C:\a.\b. . ", "C a|b"),
+            // Only the last name loses more than one dot, or a space.
+            (r"C:\a..\b", "C a..|b"),
+            (r"C:\a \b", "C a |b"),
+            (r"C:\a.. \b", "C a.. |b"),
+            (r"C:\a\... .", "C a/"),
+            (r"C:\a\.. ", "C a/"),
+            (r"C:\.. \b", "C .. |b"),
+            (r"C:\...\b", "C ...|b"),
             (r"\\?\C:\a.\b. . ", "C a.|b. . "),
             (r"\??\C:\a", "C a"),
             (r"\\.\C:\a", "C a"),
@@ -292,7 +317,7 @@ mod tests {
             (r"C:\a*\b", "123"),
             (r"C:\a|", "123"),
             ("C:\\a\x01", "123"),
-            (r"C:\...", "123"),
+            (r"C:\...", "C /"),
             (r"C:\a:s", "C a:s"),
             (r"C:\a:s:$DATA", "C a:s"),
             (r"C:\a:s:$data", "C a:s"),
@@ -301,13 +326,25 @@ mod tests {
             (r"C:\a:$I30:$INDEX_ALLOCATION", "C a/"),
             (r"C:\:s", "C :s"),
             (r"C:\a\:s", "123"),
+            (r"C:\a\.:s", "123"),
+            (r"C:\a\..:s", "123"),
+            (r"C:\a\..::$DATA", "123"),
+            (r"C:\a\..::$INDEX_ALLOCATION", "123"),
+            (r"C:\a\.. :s", "C a|.. :s"),
+            (r"\\?\C:\..:s", "123"),
             (r"C:\a:", "123"),
             (r"C:\a:s:$EA", "123"),
             (r"C:\a:s\b", "123"),
             (r"C:\a:s:$DATA:x", "123"),
             (r"C:\NUL", "123"),
             (r"C:\com1.txt", "123"),
-            (r"C:\aux \x", "123"),
+            (r"C:\aux", "123"),
+            (r"C:\aux . .", "123"),
+            (r"C:\nul:s", "123"),
+            // Only the last name is one.
+            (r"C:\aux \x", "C aux |x"),
+            (r"C:\nul\x", "C nul|x"),
+            (r"C:\nul\", "C nul/"),
             (r"\\?\C:\NUL", "C NUL"),
             (r"C:\com", "C com"),
             (r"C:\com10", "C com10"),

@@ -11,7 +11,8 @@ Patterns of `FindFirstFile`.
 | `*.` | `<` | names without a dot |
 
 A pattern is compared with the long name and with the 8.3 name, without regard to case. Sources: \[MS-FSA\] 2.1.4.4 for the
-meaning of the signs, Microsoft's page on FindFirstFile for `*.*`, what is generally known for the rest; not tried on Windows.
+meaning of the signs; .NET's `FileSystemName.TranslateWin32Expression` documents what Win32 makes of `?`, `.` and `*`; not
+tried on Windows.
 */
 
 use ntbak_wire::Name;

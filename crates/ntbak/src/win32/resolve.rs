@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::win32::drives::{Base, Drives};
 use crate::win32::host_volume;
 use crate::win32::path::{self, Last, Parsed, VolumePath};
-use crate::win32::{Node, Volume, fold};
+use crate::win32::{Indexed, Node, Volume, fold};
 
 /// How many links are followed before it is taken for a loop, as Windows counts them.
 const MAX_LINKS: usize = 63;
@@ -75,6 +75,18 @@ impl Drives {
         }
     }
 
+    /// The last name of a path as it is written; `None` for one of Linux, where each file has one spelling.
+    pub(super) fn last_name(&self, path: &[u8]) -> Option<Name> {
+        let path = match path::parse(path, Last::Name, |letter| self.has(letter)).ok()? {
+            Parsed::Drive(_, path) => path,
+            Parsed::Base(path) if matches!(self.base, Base::Volume(_)) => {
+                path::volume_path(path, false, Last::Name).ok()?
+            }
+            Parsed::Base(_) => return None,
+        };
+        path.names.into_iter().next_back()
+    }
+
     /// The directory of a path whose last name may be a pattern, and that name.
     pub(super) fn resolve_pattern(&self, path: &[u8]) -> Result<PatternIn> {
         let no_name = || Error::new(Win32Error::FILE_NOT_FOUND, "the path ends without a name to look for");
@@ -95,8 +107,15 @@ impl Drives {
                 }
             },
         };
-        if path.directory || path.stream.is_some() {
+        if path.stream.is_some() {
             return Err(no_name());
+        }
+        if path.directory {
+            // A directory to look into, and no name to look for.
+            let there = self.walk(volume, path, Follow::Links)?.node;
+            let there = there.ok_or_else(|| not_found("the directory is not there"))?;
+            let is_file = || Error::new(Win32Error::DIRECTORY, "it is no directory");
+            return Err(if there.is_directory() { no_name() } else { is_file() });
         }
         let name = path.names.pop().ok_or_else(no_name)?;
         Ok((self.walk(volume.clone(), path, Follow::Links)?, Some(volume), name))
@@ -241,6 +260,11 @@ impl<'a> Walk<'a> {
 
 /// A child by its name: exactly, without regard to case, by its 8.3 name.
 pub(super) fn find(directory: &dyn Node, name: &Name, volume: &dyn Volume) -> Result<Option<Found>> {
+    match directory.indexed(name)? {
+        Indexed::Found(name, node) => return Ok(Some((name, node))),
+        Indexed::Missing => return Ok(None),
+        Indexed::Unknown => {}
+    }
     let exact = name.to_wtf8();
     if let Some(node) = directory.child(&exact)? {
         return Ok(Some((exact, node)));
@@ -253,7 +277,7 @@ pub(super) fn find(directory: &dyn Node, name: &Name, volume: &dyn Volume) -> Re
     let entries = directory.entries()?;
     for entry in &entries {
         if same(&fold::shown(&entry.name), &upper)
-            && let Some(node) = directory.child(&entry.name)?
+            && let Some(node) = directory.entry(entry)?
         {
             return Ok(Some((entry.name.clone(), node)));
         }
@@ -261,7 +285,7 @@ pub(super) fn find(directory: &dyn Node, name: &Name, volume: &dyn Volume) -> Re
     // Programs do not make such names up, and to look for one costs a look at every file.
     if name.units().len() <= 12 && name.units().contains(&u16::from(b'~')) {
         for entry in entries {
-            if let Some(node) = directory.child(&entry.name)?
+            if let Some(node) = directory.entry(&entry)?
                 && node.short_name().is_some_and(|short| volume.upper(&short) == upper)
             {
                 return Ok(Some((entry.name, node)));
@@ -294,7 +318,7 @@ fn steps(target: &[u16]) -> Result<VecDeque<Step>> {
             continue;
         }
         // A stream, a separator of Linux: no name of a link has them.
-        if part.iter().any(|unit| fold::is_reserved(*unit)) {
+        if part.len() > path::LONGEST_NAME || part.iter().any(|unit| fold::is_reserved(*unit)) {
             return Err(nowhere("the target of the link has a name that cannot be"));
         }
         steps.push_back(Step::Name(Name::from_units(part.to_vec())));

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::restore_stream::{LinkResolver, WritePolicy};
 use crate::sink::FileSink;
+use crate::win32::change::refuse_read_only;
 use crate::win32::file_encryption::{EncryptionKeys, SharedKeys};
 use crate::win32::handle::{Inner, MakeResolver};
 use crate::win32::host_content::Rewritten;
@@ -97,7 +98,8 @@ impl System {
         self
     }
 
-    /// The same with a report, which hears what `BackupWrite` passes over: Windows' function has no way to say it.
+    /// The same with a report, which hears what `BackupWrite` passes over, and what `BackupRead` cannot read: Windows'
+    /// functions have no way to say it.
     #[must_use]
     pub fn with_report(mut self, report: Arc<dyn Report + Send>) -> Self {
         self.report = Some(report);
@@ -153,6 +155,14 @@ impl System {
         lock(&self.changing)
     }
 
+    /// Fails where `parent` is deleted, and still open: nothing comes into it any more.
+    pub(super) fn refuse_deleted(&self, parent: &dyn Node) -> Result<()> {
+        if self.shares().is_pending(parent.identity(), None) {
+            return Err(Error::new(Win32Error::ACCESS_DENIED, "the directory is deleted, and still open"));
+        }
+        Ok(())
+    }
+
     /// The file that a path names, a link itself, if it is there.
     pub(super) fn find(&self, path: &[u8], follow: Follow) -> Result<(Resolved, Arc<dyn Node>)> {
         let mut resolved = self.drives.resolve(path, follow)?;
@@ -167,6 +177,12 @@ impl System {
             resolved.stream = Some(found.ok_or_else(none)?);
         }
         Ok((resolved, node))
+    }
+
+    /// Fails with 19 where nothing can be written to what a path names, or is going to name.
+    pub(super) fn refuse_read_only(&self, path: &str) -> Result<()> {
+        let resolved = self.drives.resolve(path.as_bytes(), Follow::Itself)?;
+        refuse_read_only(resolved.node.as_ref().or(resolved.parent.as_ref()))
     }
 
     /// The file that a path names, whatever it is.

@@ -73,6 +73,19 @@ pub struct Entry {
     pub number: Option<u64>,
 }
 
+/// What the index of a directory says of a name.
+pub enum Indexed {
+    /// It has none: its names are to be looked through.
+    Unknown,
+    /// There is no such name.
+    Missing,
+    /// The name as it is there, and what has it.
+    Found(Vec<u8>, Arc<dyn Node>),
+}
+
+/// The names on the way from the root of a volume to a file.
+pub type Way = Vec<Vec<u8>>;
+
 /// A file or directory of a volume, whatever its name.
 pub trait Node: Send + Sync + 'static {
     /// Which file it is.
@@ -86,6 +99,14 @@ pub trait Node: Send + Sync + 'static {
     /// # Errors
     /// It cannot be read.
     fn source(&self) -> Result<Box<dyn FileSource>>;
+
+    /// Whether all of the file can be read: what is lost of it on its volume is not left out in silence.
+    ///
+    /// # Errors
+    /// 1392 when it is damaged.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// The reparse buffer, if it has one.
     ///
@@ -112,6 +133,37 @@ pub trait Node: Send + Sync + 'static {
     /// # Errors
     /// The directory cannot be searched. No directory, no such name: `None`.
     fn child(&self, name: &[u8]) -> Result<Option<Arc<dyn Node>>>;
+
+    /// The node whose name is `name` as the volume compares names, 8.3 names too, where the directory knows that without a
+    /// look at each; a link is not followed.
+    ///
+    /// # Errors
+    /// The directory cannot be searched.
+    fn indexed(&self, name: &Name) -> Result<Indexed> {
+        let _ = name;
+        Ok(Indexed::Unknown)
+    }
+
+    /// The node of an entry that [`entries`](Self::entries) gave; `None` when it is gone.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    fn entry(&self, entry: &Entry) -> Result<Option<Arc<dyn Node>>> {
+        self.child(&entry.name)
+    }
+
+    /// All names of the file, as ways from the root, where the volume keeps them.
+    ///
+    /// # Errors
+    /// A directory of them cannot be read.
+    fn ways(&self) -> Result<Option<Vec<Way>>> {
+        Ok(None)
+    }
+
+    /// Whether nothing can be written to the volume.
+    fn is_read_only(&self) -> bool {
+        false
+    }
 
     /// The names in this directory, in any order.
     ///

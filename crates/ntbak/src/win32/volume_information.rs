@@ -58,41 +58,59 @@ pub struct VolumeInformation {
 }
 
 impl System {
-    /// `GetVolumeInformation`: of the volume that `root` (`C:\`) is on. Any path of it will do.
+    /// `GetVolumeInformation`: of the volume with this root (`C:\`). Of Linux, any path will do.
     ///
     /// # Errors
-    /// 2, 3 when the path, or the drive, is not there.
+    /// 123 for a path that does not end with a separator; 144 for another directory; 2, 3 when the path, or the drive, is
+    /// not there.
     pub fn get_volume_information(&self, root: impl AsRef<[u8]>) -> Result<VolumeInformation> {
         let root = root.as_ref();
-        let found = self.find(root, Follow::Links).and_then(|(_, node)| node.volume_facts());
+        let ask = || {
+            let (resolved, node) = self.find(root, Follow::Links)?;
+            // Paths of Linux have no root of a volume.
+            if resolved.root.is_some() && !resolved.directory {
+                return Err(Error::new(
+                    Win32Error::INVALID_NAME,
+                    "the root of a volume ends with a separator",
+                ));
+            }
+            if resolved.root.is_some() && resolved.parent.is_some() {
+                return Err(Error::new(Win32Error::DIR_NOT_ROOT, "it is not the root of a volume"));
+            }
+            node.volume_facts()
+        };
+        let found = ask();
         found.map(|facts| information(&facts)).map_err(|error| error.at_path(&*fold::display(root)))
     }
 
-    /// `LookupPrivilegeValue`: the number of a privilege that a backup program asks for, as every Windows has it.
+    /// `LookupPrivilegeValue`: the number of a privilege, as every Windows has it; case does not count.
     ///
     /// # Errors
     /// 1313 for another name.
     pub fn lookup_privilege_value(name: &str) -> Result<u64> {
-        Ok(match name.to_ascii_lowercase().as_str() {
-            "sesecurityprivilege" => 8,
-            "sebackupprivilege" => 17,
-            "serestoreprivilege" => 18,
-            _ => return Err(Error::new(Win32Error::NO_SUCH_PRIVILEGE, "nobody has this privilege here")),
-        })
+        let name = name.to_ascii_lowercase();
+        let name = name.strip_prefix("se").and_then(|name| name.strip_suffix("privilege"));
+        let found = PRIVILEGES.iter().find(|(known, _)| Some(known.to_ascii_lowercase().as_str()) == name);
+        found
+            .map(|(_, luid)| *luid)
+            .ok_or_else(|| Error::new(Win32Error::NO_SUCH_PRIVILEGE, "no privilege has this name"))
     }
 
     /// `AdjustTokenPrivileges` for one of them: nothing changes, since what the caller may do is what Linux lets them do.
     ///
     /// # Errors
-    /// 1300 when the caller does not hold it; 1313 for a number that is none.
+    /// 1300 when the caller does not hold it.
     pub fn adjust_token_privilege(&self, luid: u64) -> Result<()> {
-        let privilege = match luid {
-            8 => Privileges::SECURITY,
-            17 => Privileges::BACKUP,
-            18 => Privileges::RESTORE,
-            _ => return Err(Error::new(Win32Error::NO_SUCH_PRIVILEGE, "nobody has this privilege here")),
+        let privileges = self.privileges();
+        let held = match luid {
+            8 => privileges.contains(Privileges::SECURITY),
+            17 => privileges.contains(Privileges::BACKUP),
+            18 => privileges.contains(Privileges::RESTORE),
+            // To pass through directories, everybody holds.
+            23 => true,
+            _ => false,
         };
-        if self.privileges().contains(privilege) {
+        if held {
             return Ok(());
         }
         Err(Error::new(
@@ -101,6 +119,45 @@ impl System {
         ))
     }
 }
+
+/// The privileges of Windows without `Se` and `Privilege`, and their numbers (\[MS-LSAD\] 3.1.1.2.1, `wdm.h`).
+const PRIVILEGES: [(&str, u64); 35] = [
+    ("CreateToken", 2),
+    ("AssignPrimaryToken", 3),
+    ("LockMemory", 4),
+    ("IncreaseQuota", 5),
+    ("MachineAccount", 6),
+    ("Tcb", 7),
+    ("Security", 8),
+    ("TakeOwnership", 9),
+    ("LoadDriver", 10),
+    ("SystemProfile", 11),
+    ("Systemtime", 12),
+    ("ProfileSingleProcess", 13),
+    ("IncreaseBasePriority", 14),
+    ("CreatePagefile", 15),
+    ("CreatePermanent", 16),
+    ("Backup", 17),
+    ("Restore", 18),
+    ("Shutdown", 19),
+    ("Debug", 20),
+    ("Audit", 21),
+    ("SystemEnvironment", 22),
+    ("ChangeNotify", 23),
+    ("RemoteShutdown", 24),
+    ("Undock", 25),
+    ("SyncAgent", 26),
+    ("EnableDelegation", 27),
+    ("ManageVolume", 28),
+    ("Impersonate", 29),
+    ("CreateGlobal", 30),
+    ("TrustedCredManAccess", 31),
+    ("Relabel", 32),
+    ("IncreaseWorkingSet", 33),
+    ("TimeZone", 34),
+    ("CreateSymbolicLink", 35),
+    ("DelegateSessionUserImpersonate", 36),
+];
 
 impl Privileges {
     /// Those of the user that this process works for: root holds all, others none.

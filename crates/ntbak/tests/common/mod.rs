@@ -3,8 +3,6 @@
 #![allow(dead_code, unreachable_pub)] // Every test binary uses a part of it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-pub mod random;
-
 use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;

@@ -14,7 +14,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::option::of as option;
 use proptest::prelude::*;
 
-use super::{bytes, eas, put_stream, sparse};
+use crate::common::{bytes, eas, put_stream, sparse};
 
 fn any_sid() -> impl Strategy<Value = SidBuf> {
     (0..1_u64 << 48, vec(any::<u32>(), 0..=15))

@@ -1,5 +1,5 @@
-//! Attacks on a drive that is a directory: whatever a path says, whatever is put in its way, nothing outside is
-//! reached. Beside the drive lies a file with a secret, and a directory to fall into.
+//! Attacks on a drive: whatever a path says, whatever is put in its way, nothing outside is reached. Beside the drive lies
+//! a file with a secret, and a directory to fall into.
 
 use std::fs;
 use std::os::unix::fs::symlink as linux_symlink;
@@ -18,35 +18,54 @@ use tempfile::TempDir;
 const SECRET: &[u8] = b"the secret beside the drive";
 
 /// `outside/secret`, `outside/dir`, `drive`.
-struct Fortress {
-    dir: TempDir,
+pub struct Fortress {
+    dir: PathBuf,
+    _kept: Option<TempDir>,
     system: System,
 }
 
+/// Makes a fortress.
+pub type Build<'a> = &'a dyn Fn() -> Fortress;
+
 impl Fortress {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["outside", "outside/dir", "drive", "drive/d", "drive/d/e"] {
-            fs::create_dir(dir.path().join(name)).unwrap();
+    /// In a directory of its own.
+    pub fn new() -> Self {
+        let kept = tempfile::tempdir().unwrap();
+        let fortress = Self::at(kept.path().to_owned());
+        Self { _kept: Some(kept), ..fortress }
+    }
+
+    /// In this empty directory.
+    pub fn at(dir: PathBuf) -> Self {
+        for name in ["outside", "outside/dir", "drive"] {
+            fs::create_dir(dir.join(name)).unwrap();
         }
-        fs::write(dir.path().join("outside/secret"), SECRET).unwrap();
-        fs::write(dir.path().join("secret"), SECRET).unwrap();
-        fs::write(dir.path().join("drive/inside"), b"inside").unwrap();
-        let drives =
-            Drives::new().with('C', DirectoryVolume::open(dir.path().join("drive")).unwrap()).unwrap();
-        Self { dir, system: System::new(drives) }
+        fs::write(dir.join("outside/secret"), SECRET).unwrap();
+        fs::write(dir.join("secret"), SECRET).unwrap();
+        fill(&dir.join("drive"));
+        let drives = Drives::new().with('C', DirectoryVolume::open(dir.join("drive")).unwrap()).unwrap();
+        Self { dir, _kept: None, system: System::new(drives) }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+    /// Around a drive that is elsewhere.
+    #[allow(dead_code)] // Not every test binary has one.
+    pub fn around(dir: PathBuf, system: System) -> Self {
+        fs::create_dir_all(dir.join("outside/dir")).unwrap();
+        fs::write(dir.join("outside/secret"), SECRET).unwrap();
+        fs::write(dir.join("secret"), SECRET).unwrap();
+        Self { dir, _kept: None, system }
     }
 
-    fn outside(&self) -> String {
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    pub fn outside(&self) -> String {
         self.path("outside").to_str().unwrap().to_owned()
     }
 
     /// Everything that a program can do to a path; nothing of it reads the secret, or changes what is outside.
-    fn attack(&self, path: &str) {
+    pub fn attack(&self, path: &str) {
         let before = snapshot(&self.dir, "drive");
         let flags = FileFlags::BACKUP_SEMANTICS;
         for (access, flags, disposition) in [
@@ -91,12 +110,18 @@ impl Fortress {
     }
 }
 
+/// What is in the drive.
+pub fn fill(drive: &Path) {
+    fs::create_dir_all(drive.join("d/e")).unwrap();
+    fs::write(drive.join("inside"), b"inside").unwrap();
+}
+
 fn shows_secret(bytes: &[u8]) -> bool {
     bytes.windows(SECRET.len()).any(|window| window == SECRET)
 }
 
 /// All that is outside, with its content.
-fn snapshot(dir: &TempDir, but: &str) -> Vec<(PathBuf, Vec<u8>)> {
+fn snapshot(dir: &Path, but: &str) -> Vec<(PathBuf, Vec<u8>)> {
     fn walk(at: &Path, but: &Path, out: &mut Vec<(PathBuf, Vec<u8>)>) {
         if at == but {
             return;
@@ -112,13 +137,11 @@ fn snapshot(dir: &TempDir, but: &str) -> Vec<(PathBuf, Vec<u8>)> {
         }
     }
     let mut out = Vec::new();
-    walk(dir.path(), &dir.path().join(but), &mut out);
+    walk(dir, &dir.join(but), &mut out);
     out
 }
 
-#[test]
-fn paths_that_climb() {
-    let outside = Fortress::new().outside();
+pub fn climbing(outside: &str) -> Vec<String> {
     let long = "..\\".repeat(500);
     let paths = [
         r"C:\..\secret",
@@ -164,18 +187,18 @@ fn paths_that_climb() {
         r"C:\proc\self\root\etc\passwd",
     ];
     assert!(paths.len() >= 40);
-    for path in paths.into_iter().map(str::to_owned).chain([
-        format!("C:{outside}/secret"),
-        format!(r"C:\{long}secret"),
-        format!(r"\\?\C:\{long}secret"),
-    ]) {
-        Fortress::new().attack(&path);
+    let more = [format!("C:{outside}/secret"), format!(r"C:\{long}secret"), format!(r"\\?\C:\{long}secret")];
+    paths.into_iter().map(str::to_owned).chain(more).collect()
+}
+
+pub fn paths_that_climb(build: Build<'_>) {
+    for path in climbing(&build().outside()) {
+        build().attack(&path);
     }
 }
 
 /// What somebody else puts into the drive, by Linux.
-#[test]
-fn links_that_lead_out() {
+pub fn links_that_lead_out(build: Build<'_>) {
     type Trap = (&'static str, fn(&Fortress), &'static str);
     let traps: &[Trap] = &[
         ("absolute link", |at| link(at, &format!("{}/secret", at.outside()), "l"), r"C:\l"),
@@ -213,11 +236,11 @@ fn links_that_lead_out() {
     ];
     for (what, trap, path) in traps {
         eprintln!("{what}");
-        let fortress = Fortress::new();
+        let fortress = build();
         trap(&fortress);
         fortress.attack(path);
         // And all of it once more through a name that is made by our own functions.
-        let fortress = Fortress::new();
+        let fortress = build();
         trap(&fortress);
         let _ = fortress.system.move_file_ex(path, r"C:\d\taken", MoveFlags::empty());
         fortress.attack(r"C:\d\taken");
@@ -228,11 +251,9 @@ fn link(at: &Fortress, target: &str, name: &str) {
     linux_symlink(target, at.path("drive").join(name)).unwrap();
 }
 
-/// Reparse points that a program itself makes.
-#[test]
-fn reparse_points_that_lead_out() {
-    let outside = Fortress::new().outside();
-    let targets = [
+/// Where reparse points lead to get out.
+pub fn targets(outside: &str) -> Vec<String> {
+    vec![
         r"..\secret".to_owned(),
         r"..\outside\secret".to_owned(),
         r"d\..\..\secret".to_owned(),
@@ -242,15 +263,19 @@ fn reparse_points_that_lead_out() {
         r"\\?\C:\..\secret".to_owned(),
         "../secret".to_owned(),
         "/etc/passwd".to_owned(),
-        outside.clone(),
+        outside.to_owned(),
         outside.replace('/', r"\"),
         format!(r"\\?\C:{}", outside.replace('/', r"\")),
         r"\\?\GLOBALROOT\secret".to_owned(),
         "inside:..\\..\\secret".to_owned(),
         "d\u{1}\\x".to_owned(),
-    ];
-    for target in targets {
-        let fortress = Fortress::new();
+    ]
+}
+
+/// Reparse points that a program itself makes.
+pub fn reparse_points_that_lead_out(build: Build<'_>) {
+    for target in targets(&build().outside()) {
+        let fortress = build();
         let name = ntbak_wire::Name::from(target.as_str());
         for (path, buffer, directory) in [
             (r"C:\l", ntbak_wire::reparse::symlink_from_print_name(&name).unwrap(), false),
@@ -276,9 +301,8 @@ fn reparse_points_that_lead_out() {
 }
 
 /// Somebody swaps a directory for a link, again and again, while a program goes through it.
-#[test]
-fn a_race_leads_nowhere() {
-    let fortress = Fortress::new();
+pub fn a_race_leads_nowhere(build: Build<'_>, lasts: Duration) {
+    let fortress = build();
     let (drive, outside) = (fortress.path("drive"), fortress.path("outside"));
     let stop = Arc::new(AtomicBool::new(false));
     let swapper = {
@@ -299,7 +323,7 @@ fn a_race_leads_nowhere() {
     let before = snapshot(&fortress.dir, "drive");
     let begun = Instant::now();
     let (mut seen, mut tries) = (0, 0);
-    while begun.elapsed() < Duration::from_secs(3) {
+    while begun.elapsed() < lasts {
         tries += 1;
         let how = Create { access: Access::GENERIC_READ, ..Create::default() };
         if let Ok(file) = fortress.system.create_file(r"C:\way\secret", how) {

@@ -273,9 +273,7 @@ impl<'a> Worker<'a> {
         };
         let number = there.as_ref().map_or(0, |file| file.number);
         // A directory is not opened as one.
-        let Some(_) = there else {
-            return if disposition == Disposition::CreateNew { 80 } else { 5 };
-        };
+        let Some(_) = there else { return 5 };
         let readonly = self.readonly.get(&number).copied().unwrap_or(false);
         if stream && !self.contents.contains_key(&(number, true)) {
             return match disposition {

@@ -252,7 +252,7 @@ static void nulls(void) {
   NULLS(LookupPrivilegeValueA(NULL, no_name, &luid));
   NULLS(LookupPrivilegeValueW(NULL, no_wide, &luid));
   NULLS(LookupPrivilegeValueA(NULL, "SeBackupPrivilege", NULL));
-  FAILS(ERROR_NO_SUCH_PRIVILEGE, LookupPrivilegeValueA(NULL, "SeShutdownPrivilege", &luid));
+  FAILS(ERROR_NO_SUCH_PRIVILEGE, LookupPrivilegeValueA(NULL, "SeNoSuchPrivilege", &luid));
   FAILS(ERROR_BAD_NETPATH, LookupPrivilegeValueA("server", "SeBackupPrivilege", &luid));
   CHECK(OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token));
   NULLS(AdjustTokenPrivileges(token, FALSE, NULL, 0, NULL, NULL));
@@ -383,7 +383,9 @@ static void details(void) {
   overlapped.Offset = 3;
   CHECK(ReadFile(file, content, 4, &count, &overlapped) && count == 4 && memcmp(content, "3456", 4) == 0);
   CHECK(overlapped.InternalHigh == 4 && overlapped.Internal == 0 && overlapped.Offset == 3);
-  CHECK(SetFilePointerEx(file, zero, &at, FILE_CURRENT) && at.QuadPart == 10);
+  /* The position is behind what was read. */
+  CHECK(SetFilePointerEx(file, zero, &at, FILE_CURRENT) && at.QuadPart == 7);
+  CHECK(SetFilePointerEx(file, zero, NULL, FILE_END));
   overlapped.Offset = 10;
   FAILS(ERROR_HANDLE_EOF, ReadFile(file, content, 4, &count, &overlapped));
   CHECK(ReadFile(file, content, 4, &count, NULL) && count == 0);

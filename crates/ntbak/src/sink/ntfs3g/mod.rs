@@ -43,9 +43,11 @@ use crate::report::{FileReport, LossKind};
 use crate::sink::{FileSink, check_reparse, encrypted_there, security};
 use crate::source::read_attributes;
 
+mod aside;
 mod change;
 mod efs;
 
+use aside::Aside;
 use efs::Efs;
 
 /// Writes a file or directory on an ntfs-3g mount.
@@ -70,6 +72,8 @@ pub struct Ntfs3gSink {
     efs: Efs,
     /// In place: the file is encrypted.
     is_encrypted: bool,
+    /// In place: the reparse point that steps aside while a stream is written.
+    aside: Option<Aside>,
     /// The name that the file was to have, when NTFS cannot.
     true_name: Option<Vec<u8>>,
 }
@@ -134,6 +138,7 @@ impl Ntfs3gSink {
             linked: false,
             efs: Efs::default(),
             is_encrypted: false,
+            aside: None,
             true_name: None,
         }
     }
@@ -309,13 +314,8 @@ impl Ntfs3gSink {
         }
     }
 
-    /// Looks at the file until its changed kind has reached the kernel; a descriptor from before is no use any more.
     fn look_twice(&self) -> Result<Node> {
-        for _ in 0..2 {
-            // The first answer may be EIO.
-            let _ =
-                rustix::fs::statat(&self.target.spot().dir, self.target.name(), AtFlags::SYMLINK_NOFOLLOW);
-        }
+        look_twice(self.target.spot());
         self.target.node()
     }
 
@@ -446,7 +446,12 @@ impl FileSink for Ntfs3gSink {
             Record::Bytes { data, .. } if self.efs.import.is_some() => self.import(Some(data), report)?,
             Record::EndStream { .. } if self.efs.import.is_some() => self.import(None, report)?,
             Record::Stream(_) if self.is_encrypted && !self.directory => return Err(encrypted_there()),
-            Record::Stream(head) => self.current = Some(self.begin_stream(head, report)?),
+            Record::Stream(head) => {
+                if !self.target.is_staged() && !self.directory {
+                    self.aside = Aside::of(self.target.spot())?;
+                }
+                self.current = Some(self.begin_stream(head, report)?);
+            }
             Record::Bytes { offset, data } => {
                 let written = self.write(*offset, data);
                 // A stream that is too large for this mount is a loss, not the end of the file.
@@ -461,6 +466,7 @@ impl FileSink for Ntfs3gSink {
             Record::EndStream { size } => {
                 self.has_content |= *size > 0;
                 self.end_stream(*size, report)?;
+                self.aside.take().map_or(Ok(()), Aside::put_back)?;
             }
             _ => {}
         }
@@ -489,6 +495,14 @@ impl FileSink for Ntfs3gSink {
         }
         self.target.publish()?;
         if self.linked { Ok(()) } else { self.apply_published(report) }
+    }
+}
+
+/// Looks at a file until its changed kind has reached the kernel; a descriptor from before is no use any more.
+fn look_twice(spot: &Spot) {
+    for _ in 0..2 {
+        // The first answer may be EIO.
+        let _ = rustix::fs::statat(&spot.dir, &spot.name, AtFlags::SYMLINK_NOFOLLOW);
     }
 }
 

@@ -86,6 +86,6 @@ impl Encrypted for StoredFile<'_> {
         let left = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
         let len = left.min(buf.len());
         let read = self.source.file.read_raw_at(attribute, offset, buf.get_mut(..len).unwrap_or_default());
-        read.map_err(|error| self.source.fault(error).in_stream(stream.head.name.as_ref()))
+        read.map_err(|error| self.source.located(error).in_stream(stream.head.name.as_ref()))
     }
 }

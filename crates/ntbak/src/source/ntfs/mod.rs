@@ -129,6 +129,17 @@ impl NtfsSource {
         find(true).or_else(|| find(false))
     }
 
+    /// Why it cannot be given whole, if it cannot.
+    pub(crate) fn fault(&self) -> Option<Error> {
+        if let Some(error) = self.file.damage().first() {
+            return Some(self.located(error.clone()));
+        }
+        let mut losses = self.losses.iter();
+        let (stream, _, why) = losses.find(|(_, kind, _)| *kind == LossKind::Stream)?;
+        let error = Error::new(Win32Error::FILE_CORRUPT, why.clone());
+        Some(error.at_path(&self.path).in_stream(stream.as_ref()))
+    }
+
     /// Attributes, times and names.
     pub(crate) fn basic_information(&self) -> &FileInfo {
         &self.info
@@ -254,7 +265,7 @@ impl NtfsSource {
         self.file.all_streams().get(stream.attribute?)
     }
 
-    fn fault(&self, error: ntbak_ntfs::Error) -> Error {
+    fn located(&self, error: ntbak_ntfs::Error) -> Error {
         Error::from(error).at_path(&self.path)
     }
 }
@@ -327,7 +338,7 @@ impl FileSource for NtfsSource {
             }
             SmallKind::Link => Ok(None),
         };
-        let payload = payload.map_err(|error| self.fault(error))?;
+        let payload = payload.map_err(|error| self.located(error))?;
         Ok(payload.filter(|payload| !payload.is_empty()))
     }
 
@@ -354,7 +365,17 @@ impl FileSource for NtfsSource {
         } else {
             self.file.read_at(attribute, offset, buf)
         };
-        read.map_err(|error| self.fault(error).in_stream(stream.head.name.as_ref()))
+        read.map_err(|error| self.located(error).in_stream(stream.head.name.as_ref()))
+    }
+
+    fn allocated(&self, stream: usize) -> Option<u64> {
+        let stream = self.streams.get(stream)?;
+        Some(match self.attribute(stream) {
+            None => 0,
+            // Within its record, in units of 8 bytes.
+            Some(attribute) if attribute.is_resident() => attribute.size().next_multiple_of(8),
+            Some(attribute) => attribute.allocated(),
+        })
     }
 
     fn in_memory(&self, stream: usize) -> Option<&[u8]> {

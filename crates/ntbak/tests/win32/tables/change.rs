@@ -136,13 +136,15 @@ pub fn moves(system: &System, kind: Kind) {
         (r"C:\d", r"C:\f", replace, 5),
         (r"C:\d", r"C:\x", replace, 5),
         (r"C:\f", r"C:\r", replace, 5),
-        (r"C:\d", r"C:\d\e\d", none, 87),
+        (r"C:\d", r"C:\d\d", none, 87),
+        (r"C:\d", r"C:\d\e\d", none, 5),
         (r"C:\f", r"C:\a|b", none, 123),
         (r"C:\f:s", r"C:\h", none, 123),
         (r"C:\f", r"C:\h:s", none, 123),
         (r"C:\", r"C:\h", none, 5),
         (r"C:\f", r"C:\", none, 5),
         (r"C:\f", r"C:\h", MoveFlags::DELAY_UNTIL_REBOOT, 50),
+        (r"C:\f", r"C:\h", MoveFlags::DELAY_UNTIL_REBOOT | MoveFlags::COPY_ALLOWED, 87),
         (r"C:\f", r"E:\h", none, 17),
         (r"C:\f", r"D:\h", none, 3),
         (r"C:\f", r"C:\f", none, 0),
@@ -185,6 +187,24 @@ pub fn moves(system: &System, kind: Kind) {
     system.move_file_ex(r"C:\l", r"C:\x\l", none).unwrap();
     assert_eq!(get(system, r"C:\b"), b"a");
     fails(create(system, r"C:\x\l", READ, EXISTING), 2, "it leads nowhere from there");
+}
+
+pub fn spellings(system: &System, kind: Kind) {
+    let none = MoveFlags::empty();
+    put(system, r"\\?\C:\name.", b"n");
+    for (from, to, shown) in [
+        // As it is, dot and all.
+        (r"\\?\C:\name.", r"\\?\C:\name.", "name."),
+        (r"\\?\C:\name.", r"C:\other", "other"),
+        (r"C:\other", r"C:\OTHER::$DATA", "OTHER"),
+        (r"C:\OTHER", r"C:\x\..\Other. .", "Other"),
+        (r"C:\Other", r"C:Other", "Other"),
+        (r"C:\Other", r"C:OTHER", "OTHER"),
+        (r"C:\OTHER", r"C:/OTHER/../other", "other"),
+    ] {
+        fails(system.move_file_ex(from, to, none), 0, (from, to));
+        assert_eq!(names(system, r"C:\"), [shown], "{kind:?} {from} {to}");
+    }
 }
 
 fn strings(names: &[&str]) -> Vec<String> {

@@ -1,7 +1,8 @@
 use super::*;
 use ntbak::win32::{
-    delete_object_id, delete_reparse_point, get_object_id, get_reparse_point, query_allocated_ranges,
-    read_file, set_object_id, set_reparse_point, set_sparse, set_zero_data, write_file_at,
+    MoveMethod, delete_object_id, delete_reparse_point, get_object_id, get_reparse_point,
+    query_allocated_ranges, read_file, set_file_pointer_ex, set_object_id, set_reparse_point, set_sparse,
+    set_zero_data, write_file_at,
 };
 use ntbak_wire::object_id::{Guid, ObjectId};
 use ntbak_wire::reparse::{ReparseTag, build};
@@ -55,9 +56,13 @@ pub fn reparse_points(system: &System, kind: Kind) {
     fails(delete_reparse_point(&file, &foreign(8, b"")), 4391, "another GUID");
     fails(delete_reparse_point(&file, &foreign(7, b"")), 0, "its own");
     drop(file);
-    let blind = with(system, r"C:\empty", READ, FileFlags::OPEN_REPARSE_POINT).unwrap();
-    fails(set_reparse_point(&blind, &link), 5, "without a right to write");
-    fails(delete_reparse_point(&blind, &tag(ReparseTag::SYMLINK)), 5, "without a right to write");
+    // To be opened for backup and restore gives no right that was not asked for.
+    for flags in [FileFlags::OPEN_REPARSE_POINT, ITSELF] {
+        let blind = with(system, r"C:\empty", READ, flags).unwrap();
+        fails(set_reparse_point(&blind, &link), 5, "without a right to write");
+        fails(delete_reparse_point(&blind, &tag(ReparseTag::SYMLINK)), 5, "without a right to write");
+        fails(set_sparse(&blind, true), 5, "without a right to write");
+    }
 }
 
 pub fn object_ids(system: &System, kind: Kind) {
@@ -92,6 +97,7 @@ pub fn sparse(system: &System, kind: Kind) {
     assert!(!is_sparse());
     let directory = with(system, r"C:\d", BOTH, ITSELF).unwrap();
     fails(set_sparse(&directory, true), 87, "a directory");
+    fails(set_zero_data(&directory, 0, 1), 87, "a directory");
     fails(set_sparse(&create(system, r"C:\f", READ, EXISTING).unwrap(), true), 5, "without a right to write");
     // A hole, and what is on both sides of it.
     let file = create(system, r"C:\s", BOTH, NEW).unwrap();
@@ -113,6 +119,7 @@ pub fn zeros_and_ranges(system: &System, kind: Kind) {
         fails(set_zero_data(&file, offset, beyond), expected, (offset, beyond));
     }
     let mut buffer = vec![9; 300_001];
+    set_file_pointer_ex(&file, 0, MoveMethod::Begin).unwrap();
     assert_eq!(read_file(&file, &mut buffer).unwrap(), 300_000);
     assert!(
         buffer[100..200] == [0; 100] && buffer[..100] == [7; 100] && buffer[200..300_000] == [7; 299_800]

@@ -37,10 +37,14 @@ pub fn attributes(system: &System, kind: Kind) {
     assert_eq!(get(system, r"C:\f"), b"x");
 }
 
-pub fn classes(system: &System, kind: Kind) {
+pub fn make_classes(system: &System) {
     put(system, r"C:\f", &[1; 5000]);
     put(system, r"C:\f:s", b"123");
     system.create_hard_link(r"C:\g", r"C:\f").unwrap();
+    symlink(system, r"C:\l", "f");
+}
+
+pub fn classes(system: &System, kind: Kind) {
     let file = create(system, r"C:\f", READ, EXISTING).unwrap();
     let standard = get_standard_info(system, &file).unwrap();
     assert_eq!(
@@ -58,7 +62,6 @@ pub fn classes(system: &System, kind: Kind) {
     let stream = create(system, r"C:\f:s", READ, EXISTING).unwrap();
     assert_eq!(get_standard_info(system, &stream).unwrap().end_of_file, 3);
     assert_eq!(get_attribute_tag_info(&file).unwrap(), (FileAttributes::ARCHIVE, 0));
-    symlink(system, r"C:\l", "f");
     let link = with(system, r"C:\l", READ, ITSELF).unwrap();
     let (attributes, tag) = get_attribute_tag_info(&link).unwrap();
     assert_eq!((attributes.contains(FileAttributes::REPARSE_POINT), tag), (true, 0xA000_000C));
@@ -127,22 +130,36 @@ pub fn disposition(system: &System, _: Kind) {
     assert!(!exists(system, r"C:\d"));
 }
 
+pub fn make_volume(system: &System) {
+    system.create_directory(r"C:\d").unwrap();
+    put(system, r"C:\f", b"x");
+}
+
 pub fn volume(system: &System, kind: Kind) {
     let volume = system.get_volume_information(r"C:\").unwrap();
     let has = |flag| volume.flags.contains(flag);
     assert!(has(VolumeFlags::NAMED_STREAMS) && has(VolumeFlags::SUPPORTS_REPARSE_POINTS), "{volume:?}");
     assert!(has(VolumeFlags::PERSISTENT_ACLS) && has(VolumeFlags::SUPPORTS_SPARSE_FILES));
     assert!(has(VolumeFlags::SUPPORTS_EXTENDED_ATTRIBUTES) && has(VolumeFlags::SUPPORTS_OBJECT_IDS));
-    assert!(has(VolumeFlags::SUPPORTS_HARD_LINKS) && !has(VolumeFlags::READ_ONLY_VOLUME));
+    assert!(has(VolumeFlags::SUPPORTS_HARD_LINKS));
+    assert_eq!(has(VolumeFlags::READ_ONLY_VOLUME), kind == Kind::Image);
     assert!(has(VolumeFlags::SUPPORTS_ENCRYPTION));
     // ntfs-3g compresses only what is made in a compressed directory.
     assert_eq!(has(VolumeFlags::FILE_COMPRESSION), kind != Kind::Ntfs3g);
-    assert_eq!(volume.file_system == "NTFS", kind == Kind::Ntfs3g);
+    assert_eq!(volume.file_system == "NTFS", matches!(kind, Kind::Ntfs3g | Kind::Image));
     assert_eq!(volume.maximum_component_length, 255);
-    put(system, r"C:\f", b"x");
     let file = create(system, r"C:\f", Access::empty(), EXISTING).unwrap();
     assert_eq!(get_volume_information_by_handle(&file).unwrap(), volume);
-    assert_eq!(system.get_volume_information(r"C:\f").unwrap(), volume);
-    fails(system.get_volume_information(r"D:\"), 3, "no such drive");
-    fails(system.get_volume_information(r"C:\gone"), 2, "not there");
+    for (path, expected) in [
+        (r"C:", 0),
+        (r"\\?\C:\", 0),
+        (r"\\.\C:\", 0),
+        (r"C:\d\", 144),
+        (r"C:\d", 123),
+        (r"C:\f", 123),
+        (r"D:\", 3),
+        (r"C:\gone", 2),
+    ] {
+        fails(system.get_volume_information(path), expected, path);
+    }
 }

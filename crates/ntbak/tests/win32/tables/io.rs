@@ -17,8 +17,13 @@ pub fn read_and_write(system: &System, _: Kind) {
     write_file_at(&file, 0, b"J").unwrap();
     assert_eq!(read_file_at(&file, 0, &mut buffer).unwrap(), 5);
     assert_eq!(&buffer, b"Jello");
-    assert_eq!(set_file_pointer_ex(&file, 0, MoveMethod::Current).unwrap(), 11, "not moved");
+    assert_eq!(set_file_pointer_ex(&file, 0, MoveMethod::Current).unwrap(), 5, "behind what was read");
     write_file_at(&file, u64::MAX, b"!").unwrap();
+    assert_eq!(set_file_pointer_ex(&file, 0, MoveMethod::Current).unwrap(), 12, "behind what was written");
+    let how = Create { access: READ, flags: FileFlags::OVERLAPPED, ..Create::default() };
+    let overlapped = system.create_file(r"C:\f", how).unwrap();
+    assert_eq!(read_file_at(&overlapped, 3, &mut buffer).unwrap(), 5);
+    assert_eq!(set_file_pointer_ex(&overlapped, 0, MoveMethod::Current).unwrap(), 0, "it has none");
     assert_eq!(get(system, r"C:\f"), b"Jello world!");
     // Behind the end: zeros between.
     set_file_pointer_ex(&file, 15, MoveMethod::Begin).unwrap();
@@ -30,11 +35,14 @@ pub fn read_and_write(system: &System, _: Kind) {
     let directory = with(system, r"C:\d", BOTH, ITSELF).unwrap();
     fails(read_file(&directory, &mut [0; 4]), 1, "reading a directory");
     fails(write_file(&directory, b"x"), 1, "writing a directory");
-    fails(get_file_size_ex(&directory), 1, "the size of a directory");
+    assert_eq!(get_file_size_ex(&directory).unwrap(), 0, "the size of a directory");
+}
+
+pub fn make_positions(system: &System) {
+    put(system, r"C:\f", b"0123456789");
 }
 
 pub fn positions(system: &System, _: Kind) {
-    put(system, r"C:\f", b"0123456789");
     let file = create(system, r"C:\f", READ, EXISTING).unwrap();
     let (begin, current, end) = (MoveMethod::Begin, MoveMethod::Current, MoveMethod::End);
     for (distance, method, expected) in [
@@ -79,6 +87,31 @@ pub fn ends(system: &System, _: Kind) {
     fails(ntbak::win32::set_end_of_file_info(&file, 1 << 63), 87, "longer than any file");
     ntbak::win32::set_end_of_file_info(&file, 5).unwrap();
     assert_eq!(get_file_size_ex(&file).unwrap(), 5);
+}
+
+pub fn appended_by_many(system: &System, kind: Kind) {
+    const TIMES: usize = 200;
+    put(system, r"C:\f", b"");
+    let all = std::sync::Barrier::new(3);
+    let writer = |by: u8| {
+        let file = create(system, r"C:\f", Access::FILE_APPEND_DATA, EXISTING).unwrap();
+        all.wait();
+        for n in 0..TIMES {
+            let end = n % 2 == 0;
+            let wrote =
+                if end { write_file(&file, &[by; 3]) } else { write_file_at(&file, u64::MAX, &[by; 3]) };
+            assert_eq!(wrote.unwrap(), 3);
+        }
+    };
+    std::thread::scope(|scope| {
+        for by in *b"abc" {
+            let writer = &writer;
+            scope.spawn(move || writer(by));
+        }
+    });
+    let got = get(system, r"C:\f");
+    assert_eq!(got.len(), 9 * TIMES, "{kind:?}: none wrote over another");
+    assert!(got.chunks(3).all(|three| three == [three[0]; 3]), "{kind:?}");
 }
 
 pub fn rights(system: &System, _: Kind) {

@@ -1,6 +1,6 @@
 use super::*;
 
-pub fn followed(system: &System, kind: Kind) {
+pub fn make_followed(system: &System) {
     for directory in [r"C:\a", r"C:\a\b", r"C:\c"] {
         system.create_directory(directory).unwrap();
     }
@@ -17,6 +17,10 @@ pub fn followed(system: &System, kind: Kind) {
     junction(system, r"C:\j2", r"C:\j");
     junction(system, r"C:\e", r"E:\");
     symlink(system, r"C:\a\b\up", r"..\..\top");
+    symlink(system, r"C:\dangling", r"a\made");
+}
+
+pub fn followed(system: &System, kind: Kind) {
     for (path, content) in [
         (r"C:\one", &b"f"[..]),
         (r"C:\c\two", b"f"),
@@ -33,25 +37,30 @@ pub fn followed(system: &System, kind: Kind) {
     ] {
         assert_eq!(get(system, path), content, "{path} {kind:?}");
     }
-    // New files are made where the link leads.
-    put(system, r"C:\j\new", b"new");
-    assert_eq!(get(system, r"C:\a\b\new"), b"new");
-    symlink(system, r"C:\dangling", r"a\made");
     fails(create(system, r"C:\dangling", READ, EXISTING), 2, "dangling");
-    put(system, r"C:\dangling", b"made");
-    assert_eq!(get(system, r"C:\a\made"), b"made");
     // The same file, whatever the way.
     let id = |path| ntbak::win32::get_id_info(&create(system, path, READ, EXISTING).unwrap()).unwrap();
     assert_eq!(id(r"C:\j2\f"), id(r"C:\absolute"));
     let itself = with(system, r"C:\one", READ, FileFlags::OPEN_REPARSE_POINT).unwrap();
     assert!(ntbak::win32::get_reparse_point(&itself).is_ok());
     // Behind a separator it is what the link leads to.
-    fails(system.remove_directory(r"C:\j\b"), 2, "below the junction");
     assert!(system.get_file_attributes(r"C:\j").unwrap().contains(FileAttributes::REPARSE_POINT));
     assert!(!system.get_file_attributes(r"C:\j\").unwrap().contains(FileAttributes::REPARSE_POINT));
 }
 
-pub fn refused(system: &System, kind: Kind) {
+/// New files are made where the link leads.
+pub fn made_through(system: &System, _: Kind) {
+    make_followed(system);
+    put(system, r"C:\j\new", b"new");
+    assert_eq!(get(system, r"C:\a\b\new"), b"new");
+    put(system, r"C:\dangling", b"made");
+    assert_eq!(get(system, r"C:\a\made"), b"made");
+    fails(system.remove_directory(r"C:\j\b"), 2, "below the junction");
+}
+
+const FOREIGN: ntbak_wire::reparse::ReparseTag = ntbak_wire::reparse::ReparseTag(0x123);
+
+pub fn make_refused(system: &System) {
     symlink(system, r"C:\loop", "pool");
     symlink(system, r"C:\pool", "loop");
     symlink(system, r"C:\above", r"..\f");
@@ -65,6 +74,15 @@ pub fn refused(system: &System, kind: Kind) {
         symlink(system, &format!(r"C:\n{n}"), &format!("n{}", n + 1));
     }
     put(system, r"C:\n70", b"end");
+    // Nobody knows what this one means.
+    let guid = ntbak_wire::object_id::Guid([7; 16]);
+    let foreign = ntbak_wire::reparse::build(FOREIGN, Some(guid), b"data").unwrap();
+    put(system, r"C:\foreign", b"");
+    let file = with(system, r"C:\foreign", WRITE, ITSELF).unwrap();
+    ntbak::win32::set_reparse_point(&file, &foreign).unwrap();
+}
+
+pub fn refused(system: &System, kind: Kind) {
     for (path, expected) in [
         (r"C:\loop", 1921),
         (r"C:\above", 1921),
@@ -80,16 +98,6 @@ pub fn refused(system: &System, kind: Kind) {
         fails(create(system, path, READ, EXISTING), expected, (path, kind));
         fails(with(system, path, READ, ITSELF), if path == r"C:\out\f" { 3 } else { 0 }, (path, "itself"));
     }
-    // Nobody knows what this one means.
-    let foreign = ntbak_wire::reparse::build(
-        ntbak_wire::reparse::ReparseTag(0x123),
-        Some(ntbak_wire::object_id::Guid([7; 16])),
-        b"data",
-    );
-    put(system, r"C:\foreign", b"");
-    let file = with(system, r"C:\foreign", WRITE, ITSELF).unwrap();
-    ntbak::win32::set_reparse_point(&file, &foreign.unwrap()).unwrap();
-    drop(file);
     fails(create(system, r"C:\foreign", READ, EXISTING), 1920, kind);
     fails(with(system, r"C:\foreign", READ, ITSELF), 0, kind);
 }

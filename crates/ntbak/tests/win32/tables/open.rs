@@ -26,7 +26,27 @@ pub fn dispositions(system: &System, _: Kind) {
     for value in [0, 6, u32::MAX] {
         assert_eq!(Disposition::try_from(value).unwrap_err().win32().0, 87);
     }
-    fails(create(system, r"C:\there1", READ, Disposition::TruncateExisting), 87, "TRUNCATE without write");
+    for (access, expected) in [
+        (Access::empty(), 87),
+        (READ, 87),
+        (Access::FILE_WRITE_DATA, 87),
+        (Access::GENERIC_ALL, 87),
+        (WRITE, 0),
+        (BOTH, 0),
+    ] {
+        fails(create(system, r"C:\there1", access, Disposition::TruncateExisting), expected, access);
+    }
+    for (access, expected) in [(Access::FILE_APPEND_DATA, 87), (WRITE, 0), (Access::GENERIC_ALL, 0)] {
+        fails(with(system, r"C:\there1", access, FileFlags::NO_BUFFERING), expected, access);
+    }
+    let how = Create {
+        access: WRITE,
+        disposition: NEW,
+        flags: FileFlags::DELETE_ON_CLOSE,
+        attributes: FileAttributes::READONLY,
+        ..Create::default()
+    };
+    fails(system.create_file(r"C:\x", how), 5, "a read-only file that is deleted on close");
     let how = Create {
         access: WRITE,
         disposition: Disposition::CreateAlways,
@@ -116,6 +136,11 @@ pub fn directories(system: &System, _: Kind) {
     let backup = FileFlags::BACKUP_SEMANTICS;
     for (path, disposition, flags, expected) in [
         (r"C:\d", EXISTING, FileFlags::empty(), 5),
+        (r"C:\d", NEW, FileFlags::empty(), 5),
+        (r"C:\d", Disposition::CreateAlways, FileFlags::empty(), 5),
+        (r"C:\d", Disposition::OpenAlways, FileFlags::empty(), 5),
+        (r"C:\d", Disposition::TruncateExisting, FileFlags::empty(), 5),
+        (r"C:\d\", EXISTING, FileFlags::empty(), 3),
         (r"C:\d", EXISTING, FileFlags::OPEN_REPARSE_POINT, 5),
         (r"C:\d", EXISTING, backup, 0),
         (r"C:\d\", EXISTING, backup, 0),
@@ -123,11 +148,15 @@ pub fn directories(system: &System, _: Kind) {
         (r"C:\d:$I30:$INDEX_ALLOCATION", EXISTING, backup, 0),
         (r"C:\d", Disposition::OpenAlways, backup, 0),
         (r"C:\d", NEW, backup, 80),
-        (r"C:\d", Disposition::CreateAlways, backup, 5),
-        (r"C:\d", Disposition::TruncateExisting, backup, 5),
+        (r"C:\d", Disposition::CreateAlways, backup, 183),
+        (r"C:\d", Disposition::TruncateExisting, backup, 183),
         (r"C:\", EXISTING, backup, 0),
         (r"C:", EXISTING, backup, 0),
-        (r"C:\", EXISTING, FileFlags::empty(), 5),
+        (r"C:\", EXISTING, FileFlags::empty(), 3),
+        (r"C:\", NEW, backup, 5),
+        (r"C:\", Disposition::OpenAlways, backup, 0),
+        (r"C:\", Disposition::CreateAlways, backup, 5),
+        (r"C:\", Disposition::TruncateExisting, backup, 5),
         (r"C:\new\", NEW, backup, 123),
         (r"C:\gone\", EXISTING, backup, 2),
     ] {

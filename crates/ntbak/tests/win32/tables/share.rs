@@ -63,4 +63,14 @@ pub fn deleted_and_open(system: &System, _: Kind) {
     drop(held);
     fails(create(system, r"C:\f", READ, EXISTING), 2, "closed");
     fails(create(system, r"C:\f", WRITE, NEW), 0, "a new one");
+    // Nothing comes into a directory that is deleted.
+    system.create_directory(r"C:\d").unwrap();
+    let held = with(system, r"C:\d", READ, ITSELF).unwrap();
+    system.remove_directory(r"C:\d").unwrap();
+    fails(create(system, r"C:\d\f", WRITE, NEW), 5, "CreateFile");
+    fails(system.create_directory(r"C:\d\d"), 5, "CreateDirectory");
+    fails(system.create_hard_link(r"C:\d\l", r"C:\f"), 5, "CreateHardLink");
+    fails(system.move_file_ex(r"C:\f", r"C:\d\f", Default::default()), 5, "MoveFileEx");
+    drop(held);
+    fails(create(system, r"C:\d\f", WRITE, NEW), 3, "gone");
 }
