@@ -86,6 +86,7 @@ pub(crate) const VALGRIND: Under = &[
     "--quiet",
     "--error-exitcode=99",
     "--leak-check=full",
+    "--show-leak-kinds=definite,indirect",
     "--errors-for-leak-kinds=definite,indirect",
 ];
 

@@ -252,7 +252,7 @@ static void nulls(void) {
   NULLS(LookupPrivilegeValueA(NULL, no_name, &luid));
   NULLS(LookupPrivilegeValueW(NULL, no_wide, &luid));
   NULLS(LookupPrivilegeValueA(NULL, "SeBackupPrivilege", NULL));
-  FAILS(ERROR_NO_SUCH_PRIVILEGE, LookupPrivilegeValueA(NULL, "SeShutdownPrivilege", &luid));
+  FAILS(ERROR_NO_SUCH_PRIVILEGE, LookupPrivilegeValueA(NULL, "SeNoSuchPrivilege", &luid));
   FAILS(ERROR_BAD_NETPATH, LookupPrivilegeValueA("server", "SeBackupPrivilege", &luid));
   CHECK(OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token));
   NULLS(AdjustTokenPrivileges(token, FALSE, NULL, 0, NULL, NULL));
