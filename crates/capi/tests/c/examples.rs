@@ -116,6 +116,14 @@ pub(crate) fn work(compiler: Compiler, how: Under) {
     let none = example("links").arg(r"C:\none").output().unwrap();
     assert!(String::from_utf8_lossy(&none.stderr).contains("error 2"));
 
+    // A drive that cannot be opened says why when it is used; what is no drive is not there.
+    for (drives, path, error) in [("C=/not there", r"C:\x", "error 2"), ("C=/;x;=y;1=z", r"D:\x", "error 3")]
+    {
+        let mut lost = example("streams");
+        let output = lost.arg(path).env("NTBAK_DRIVES", drives).output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stderr).contains(error), "{drives}: {output:?}");
+    }
+
     // An encrypted file, out and in without its key.
     fs::write(drive.join("secret"), "of no one's business").unwrap();
     encrypt(&drive, r"C:\secret");
