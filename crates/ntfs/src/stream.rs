@@ -206,9 +206,7 @@ impl Stream {
         offset: u64,
         buf: &mut [u8],
     ) -> Result<usize> {
-        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let len = left.min(buf.len());
-        let buf = buf.get_mut(..len).unwrap_or_default();
+        let buf = cut(buf, self.size.saturating_sub(offset));
         let (runs, shift) = match &self.storage {
             Storage::Resident { record, range } => {
                 let value =
@@ -259,12 +257,11 @@ impl Stream {
         offset: u64,
         buf: &mut [u8],
     ) -> Result<usize> {
-        let left = usize::try_from(self.stored_size().saturating_sub(offset)).unwrap_or(usize::MAX);
-        let len = left.min(buf.len());
-        let buf = buf.get_mut(..len).unwrap_or_default();
+        let left = self.stored_size().saturating_sub(offset);
+        let buf = cut(buf, left);
         match &self.storage {
             _ if buf.is_empty() => match &self.fault {
-                Some(fault) if len == 0 && left == 0 => Err(fault.clone()),
+                Some(fault) if left == 0 => Err(fault.clone()),
                 _ => Ok(0),
             },
             Storage::Resident { record, range } => {
@@ -345,4 +342,10 @@ impl Stream {
         let decoded = runs.decode(piece.runs, piece.clusters, limits);
         decoded.map_err(|error| error.at(piece.runs_offset as u64))
     }
+}
+
+/// As much of a buffer as there is to be read.
+fn cut(buf: &mut [u8], left: u64) -> &mut [u8] {
+    let len = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+    buf.get_mut(..len).unwrap_or_default()
 }

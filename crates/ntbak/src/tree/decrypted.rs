@@ -4,16 +4,16 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use ntbak_efs::KeyRing;
 use ntbak_wire::{FileAttributes, efs};
 
+use super::tee::Tee;
 use super::{Content, FileVisit, Heard, LinkVisit, Tree, Visit, WalkOptions};
 use crate::backup::FileRecords;
 use crate::efs::{Decrypted, ReadRaw};
 use crate::error::{Error, Result};
-use crate::report::{FileReport, Loss, LossKind, Note, Progress, Report};
+use crate::report::{FileReport, Loss, LossKind, Note, Report};
 use crate::source::{FileSource, RawSource, Spool, SpooledSource};
 
 /// Shows those files of a tree that are encrypted, as a key of the ring opens them, and raw exports among the others, where
@@ -135,17 +135,18 @@ impl Tree for DecryptedTree<'_> {
         // Of paths that later names may lead to, a hash each: memory for millions of them.
         let mut opened: HashSet<[u8; 16]> = HashSet::new();
         let Self { tree, opener } = self;
-        let heard = Held { to: options.report, held: Mutex::default() };
+        let heard = Tee::new(options.report);
+        heard.hold_back();
         let quiet = WalkOptions { report: &heard, ..options };
         let walked = tree.walk(quiet, &mut |thing| match thing {
             Visit::File(file) => {
                 let attributes = file.info.attributes;
                 let is_export = || !attributes.is_directory() && file.content.source().is_some_and(is_export);
                 if !attributes.contains(FileAttributes::ENCRYPTED) && !is_export() {
-                    heard.pass_on(Some(file.shown));
+                    tell(&heard, options.report, Some(file.shown));
                     return Ok(());
                 }
-                heard.pass_on(None);
+                tell(&heard, options.report, None);
                 let key = key(file.path);
                 if opener.show(file, options, visit)? {
                     opened.insert(key);
@@ -159,50 +160,18 @@ impl Tree for DecryptedTree<'_> {
             }
             Visit::Link(_) => Ok(()),
         });
-        heard.pass_on(None);
+        tell(&heard, options.report, None);
         walked
     }
 }
 
-/// Holds what is told until it is known whether the file matters.
-struct Held<'a> {
-    to: &'a dyn Report,
-    held: Mutex<Vec<Heard>>,
-}
-
-impl Held<'_> {
-    /// Tells what was held, but for what is about a file that is not encrypted.
-    fn pass_on(&self, but_for: Option<&Path>) {
-        for heard in std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner)) {
-            match heard {
-                Heard::Loss(loss) if Some(&*loss.path) != but_for => self.to.loss(loss),
-                Heard::Note(note) if Some(&*note.path) != but_for => self.to.note(note),
-                _ => {}
-            }
-        }
-    }
-
-    fn hold(&self, heard: Heard) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).push(heard);
-    }
-}
-
-impl Report for Held<'_> {
-    fn loss(&self, loss: Loss) {
-        self.hold(Heard::Loss(loss));
-    }
-
-    fn note(&self, note: Note) {
-        self.hold(Heard::Note(note));
-    }
-
-    fn cancelled(&self) -> bool {
-        self.to.cancelled()
-    }
-
-    fn progress(&self, progress: Progress) {
-        self.to.progress(progress);
-    }
+/// Tells what was held back until it was known whether the file matters, but for what is about one that is not encrypted.
+fn tell(heard: &Tee<'_>, to: &dyn Report, but_for: Option<&Path>) {
+    let matters = |heard: &Heard| {
+        let (Heard::Loss(Loss { path, .. }) | Heard::Note(Note { path, .. })) = heard;
+        but_for.is_none_or(|but_for| path != but_for)
+    };
+    heard.take().into_iter().filter(matters).for_each(|heard| heard.tell(to));
 }
 
 fn key(path: &[u8]) -> [u8; 16] {

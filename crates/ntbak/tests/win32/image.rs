@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use ntbak::VolumeOptions;
 use ntbak::win32::{
-    Access, Create, Drives, FileFlags, Handle, ImageVolume, MemoryVolume, System, VolumeFlags,
-    find_first_file, find_first_file_name, find_next_file_name, find_streams, get_file_information_by_handle,
-    get_id_info, get_object_id, get_reparse_point, get_standard_info, get_volume_information_by_handle,
-    query_allocated_ranges,
+    Access, Context, Create, Drives, FileFlags, Handle, ImageVolume, MemoryVolume, System, VolumeFlags,
+    backup_read, find_first_file, find_first_file_name, find_next_file_name, find_streams,
+    get_file_information_by_handle, get_id_info, get_object_id, get_reparse_point, get_standard_info,
+    get_volume_information_by_handle, query_allocated_ranges,
 };
 use ntbak_wire::{FileAttributes, Name};
 
@@ -164,4 +164,42 @@ fn what_an_image_drive_is_opened_with() {
     let mut record = [0; 4];
     assert_eq!(ntbak::win32::read_file(&mft, &mut record).unwrap(), 4);
     assert_eq!(&record, b"FILE");
+}
+
+/// One drive in many hands: everybody sees the same.
+#[test]
+fn many_threads_read_one_image() {
+    let system = system();
+    let look = |system: &System| {
+        let mut seen = Vec::new();
+        let mut left = vec!["C:".to_owned()];
+        while let Some(directory) = left.pop() {
+            for found in system.list(format!(r"{directory}\")).unwrap() {
+                let path = format!(r"{directory}\{}", found.name);
+                let file = open(system, &path);
+                let (mut context, mut read) = (Context::default(), 0);
+                let mut all = vec![0; 2 << 20];
+                backup_read(Some(&file), &mut all, &mut read, false, true, &mut context).unwrap();
+                let names = find_first_file_name(system, &path).map(|(_, first)| first).ok();
+                all.truncate(read as usize);
+                seen.push((path.clone(), all, names, get_id_info(&file).unwrap().file_id));
+                if found.attributes.is_directory() && found.reparse_tag == 0 {
+                    left.push(path);
+                }
+            }
+        }
+        seen
+    };
+    let expected = look(&system);
+    assert!(expected.len() > 8);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let (system, expected, look) = (&system, &expected, &look);
+            scope.spawn(move || {
+                for _ in 0..3 {
+                    assert!(look(system) == *expected);
+                }
+            });
+        }
+    });
 }
