@@ -1,6 +1,9 @@
 //! Chores of the project: `cargo xtask try` shows the main job on a sample, `cargo xtask test` runs all tests.
 #![forbid(unsafe_code)]
 
+mod headers;
+mod install_c;
+
 use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -11,12 +14,18 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "\
 usage: cargo xtask try     back a sample tree and a sample NTFS image up, restore them, and compare
-       cargo xtask test    run every test that can run here, and say which could not";
+       cargo xtask test    run every test that can run here, and say which could not
+       cargo xtask headers [--check]
+                           make the header of the C library, or see whether it is as it must be
+       cargo xtask install-c PREFIX [--profile PROFILE]
+                           build the C library and install it, its headers and its pkg-config file";
 
 fn main() -> ExitCode {
     let done = match env::args().nth(1).as_deref() {
         Some("try") => try_out(),
         Some("test") => test(env::args().skip(2).collect()),
+        Some("headers") => headers(&env::args().skip(2).collect::<Vec<_>>()),
+        Some("install-c") => install(&env::args().skip(2).collect::<Vec<_>>()),
         _ => Err(USAGE.into()),
     };
     match done {
@@ -125,6 +134,37 @@ fn test(mut arguments: Vec<String>) -> Result<()> {
         println!("  {line}");
     }
     if status.success() { Ok(()) } else { Err("tests failed".into()) }
+}
+
+/// The header of the C library.
+fn headers(arguments: &[String]) -> Result<()> {
+    let header = root().join("crates/capi/include/ntbak/ntbak.h");
+    let made = headers::make(&root().join("crates/capi"))?;
+    match arguments {
+        [] => Ok(fs::write(header, made)?),
+        [check] if check == "--check" => match fs::read_to_string(header)? == made {
+            true => Ok(()),
+            false => {
+                Err("include/ntbak/ntbak.h is not that of the sources: run `cargo xtask headers`".into())
+            }
+        },
+        _ => Err(USAGE.into()),
+    }
+}
+
+/// The C library, built for release and laid out as programs look for it.
+fn install(arguments: &[String]) -> Result<()> {
+    let (prefix, profile) = match arguments {
+        [prefix] => (prefix, "release"),
+        [prefix, option, profile] if option == "--profile" => (prefix, profile.as_str()),
+        _ => return Err(USAGE.into()),
+    };
+    // One kind at a time: beside a Rust library, none of them is optimised as a whole.
+    let rustc = ["rustc", "--package", "ntbak-capi", "--lib", "--profile", profile];
+    succeed(cargo().args(rustc).args(["--crate-type", "cdylib,staticlib"]), "building the C library")?;
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let built = target.join(if profile == "dev" { "debug" } else { profile });
+    install_c::install(&built, &root().join("crates/capi"), Path::new(prefix))
 }
 
 fn succeed(command: &mut Command, what: &str) -> Result<()> {

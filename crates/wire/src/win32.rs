@@ -42,6 +42,7 @@ win32_errors! {
     NOT_SAME_DEVICE = 17, "the files are on different volumes";
     NO_MORE_FILES = 18, "there are no more files";
     WRITE_PROTECT = 19, "the volume cannot be written";
+    BAD_LENGTH = 24, "the length of the buffer is not that of the structure";
     SEEK = 25, "the position asked for cannot be reached";
     GEN_FAILURE = 31, "a device did not work";
     SHARING_VIOLATION = 32, "the file is open elsewhere";
@@ -54,10 +55,12 @@ win32_errors! {
     INVALID_PASSWORD = 86, "the password is not right";
     INVALID_PARAMETER = 87, "a parameter is not valid";
     DISK_FULL = 112, "the disk is full";
+    INSUFFICIENT_BUFFER = 122, "the buffer is too small";
     INVALID_NAME = 123, "the name is not valid";
     NEGATIVE_SEEK = 131, "the position is before the beginning of the file";
     DIR_NOT_ROOT = 144, "the directory is not the root of a volume";
     DIR_NOT_EMPTY = 145, "the directory is not empty";
+    BUSY = 170, "it is in use";
     ALREADY_EXISTS = 183, "it exists already";
     FILENAME_EXCED_RANGE = 206, "the name is too long";
     MORE_DATA = 234, "there is more than the buffer holds";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ntbak_wire::Win32Error;
 
@@ -11,10 +11,10 @@ use crate::ntfs_volume::VolumeOptions;
 use crate::win32::{DirectoryVolume, HostVolume, ImageVolume, MemoryVolume, Volume};
 
 /// Drive letters and their volumes, and what a path without a letter means.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Drives {
     pub(super) base: Base,
-    letters: BTreeMap<u8, Arc<dyn Volume>>,
+    letters: RwLock<BTreeMap<u8, Arc<dyn Volume>>>,
 }
 
 /// Where a path without a drive letter leads.
@@ -50,16 +50,17 @@ impl Drives {
         self
     }
 
-    /// Gives a volume a letter, in place of one that has it (`ntbak_map_drive`).
+    /// Gives a volume a letter, in place of one that has it (`ntbak_map_drive`). Handles that are open stay what they are.
     ///
     /// # Errors
     /// 15 for what is no letter.
-    pub fn map(&mut self, letter: char, volume: impl Volume + 'static) -> Result<()> {
+    pub fn map(&self, letter: char, volume: impl Volume + 'static) -> Result<()> {
         let letter = u8::try_from(letter).ok().filter(u8::is_ascii_alphabetic);
         let Some(letter) = letter else {
             return Err(Error::new(Win32Error::INVALID_DRIVE, "a drive has a letter from A to Z"));
         };
-        self.letters.insert(letter.to_ascii_uppercase(), Arc::new(volume));
+        let mut letters = self.letters.write().unwrap_or_else(PoisonError::into_inner);
+        letters.insert(letter.to_ascii_uppercase(), Arc::new(volume));
         Ok(())
     }
 
@@ -69,7 +70,7 @@ impl Drives {
     /// # Errors
     /// 15 for what is no letter; as [`DirectoryVolume::open`] and [`ImageVolume::open`].
     pub fn map_location(
-        &mut self,
+        &self,
         letter: char,
         location: impl AsRef<Path>,
         options: VolumeOptions,
@@ -85,22 +86,30 @@ impl Drives {
     ///
     /// # Errors
     /// 15 for what is no letter.
-    pub fn with(mut self, letter: char, volume: impl Volume + 'static) -> Result<Self> {
+    pub fn with(self, letter: char, volume: impl Volume + 'static) -> Result<Self> {
         self.map(letter, volume)?;
         Ok(self)
     }
 
     /// Whether a letter is mapped.
     pub(super) fn has(&self, letter: u8) -> bool {
-        self.letters.contains_key(&letter)
+        self.letters.read().unwrap_or_else(PoisonError::into_inner).contains_key(&letter)
     }
 
     /// The volume with this letter.
     pub(super) fn get(&self, letter: u8) -> Result<Arc<dyn Volume>> {
-        self.letters.get(&letter.to_ascii_uppercase()).cloned().ok_or_else(|| {
+        let letters = self.letters.read().unwrap_or_else(PoisonError::into_inner);
+        letters.get(&letter.to_ascii_uppercase()).cloned().ok_or_else(|| {
             let why = format!("there is no drive {}:", char::from(letter));
             Error::new(Win32Error::PATH_NOT_FOUND, why)
         })
+    }
+}
+
+impl Clone for Drives {
+    fn clone(&self) -> Self {
+        let letters = self.letters.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { base: self.base.clone(), letters: RwLock::new(letters) }
     }
 }
 
@@ -118,7 +127,8 @@ impl From<HostVolume> for Drives {
 
 impl std::fmt::Debug for Drives {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let letters: String = self.letters.keys().map(|letter| char::from(*letter)).collect();
+        let letters = self.letters.read().unwrap_or_else(PoisonError::into_inner);
+        let letters: String = letters.keys().map(|letter| char::from(*letter)).collect();
         f.debug_struct("Drives").field("letters", &letters).finish_non_exhaustive()
     }
 }

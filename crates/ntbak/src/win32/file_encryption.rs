@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ntbak_efs::{Algorithm, Certificate, Fek, KeyRing, Recipient};
+use ntbak_efs::{Added, Algorithm, Certificate, Fek, KeyRing, Recipient};
 use ntbak_wire::efs::{Holder, HolderKind, Metadata, Wrapping};
 use ntbak_wire::object_id::Guid;
 use ntbak_wire::record::{FileInfo, SmallKind, StreamHead};
@@ -324,6 +324,23 @@ pub fn set_user_file_encryption_key(system: &System, certificate: Certificate) -
     }
     system.keys().lock().unwrap_or_else(PoisonError::into_inner).current = Some(Recipient::new(certificate));
     Ok(())
+}
+
+/// Adds the keys of a PFX or PEM file to those of the caller (`ntbak_efs_add_key`). Where [`encrypt_file`] has nobody to encrypt
+/// for yet, it is the owner of the first of them that has a certificate for EFS.
+///
+/// # Errors
+/// 86 for a wrong password, 13 for what is no key file; 50 when nothing in it can be used.
+pub fn add_encryption_key(system: &System, file: &[u8], password: Option<&str>) -> Result<Added> {
+    let mut keys = system.keys().lock().unwrap_or_else(PoisonError::into_inner);
+    let added = keys.ring.add_file(file, password)?;
+    if keys.current.is_none() {
+        let certificates = keys.ring.identities().iter().filter_map(|identity| identity.certificate.as_ref());
+        let mut own = certificates.filter(|own| own.is_for_efs() && own.public_key().is_some());
+        let current = own.next().cloned().map(Recipient::new);
+        keys.current = current;
+    }
+    Ok(added)
 }
 
 /// `EncryptionDisable`: whether [`encrypt_file`] works for the files of a directory, by its `Desktop.ini`.

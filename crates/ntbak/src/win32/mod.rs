@@ -93,7 +93,7 @@ pub use encrypted_file_raw::{
     write_encrypted_file_raw,
 };
 pub use file_encryption::{
-    EncryptionKeys, EncryptionStatus, add_users_to_encrypted_file, decrypt_file,
+    EncryptionKeys, EncryptionStatus, add_encryption_key, add_users_to_encrypted_file, decrypt_file,
     duplicate_encryption_info_file, encrypt_file, encryption_disable, file_encryption_status,
     query_recovery_agents_on_encrypted_file, query_users_on_encrypted_file, remove_users_from_encrypted_file,
     set_user_file_encryption_key,

@@ -16,6 +16,7 @@ use crate::win32::handle::{Inner, MakeResolver};
 use crate::win32::host_content::Rewritten;
 use crate::win32::links::LinkRoot;
 use crate::win32::open_files::{OpenFiles, Place, Shared, lock};
+use crate::win32::path::{self, Last, Parsed};
 use crate::win32::resolve::{Follow, Resolved};
 use crate::win32::{Access, Drives, FileFlags, Handle, Identity, Node, Privileges};
 
@@ -25,9 +26,10 @@ pub struct System {
     shares: OpenFiles,
     changing: Mutex<()>,
     privileges: Privileges,
-    policy: WritePolicy,
+    policy: Mutex<WritePolicy>,
     links: Option<MakeResolver>,
     link_root: Option<Vec<u8>>,
+    links_on_drives: bool,
     report: Option<Arc<dyn Report + Send>>,
     keys: Arc<SharedKeys>,
 }
@@ -41,9 +43,10 @@ impl System {
             shares: OpenFiles::default(),
             changing: Mutex::default(),
             privileges: Privileges::all(),
-            policy: WritePolicy::default(),
+            policy: Mutex::default(),
             links: None,
             link_root: None,
+            links_on_drives: false,
             report: None,
             keys: Arc::default(),
         }
@@ -58,9 +61,14 @@ impl System {
 
     /// The same with this policy for `BackupWrite`.
     #[must_use]
-    pub fn with_policy(mut self, policy: WritePolicy) -> Self {
-        self.policy = policy;
+    pub fn with_policy(self, policy: WritePolicy) -> Self {
+        self.set_policy(policy);
         self
+    }
+
+    /// Changes the policy for `BackupWrite` on files that are opened from now on (`ntbak_set_policy`).
+    pub fn set_policy(&self, policy: WritePolicy) {
+        *lock(&self.policy) = policy;
     }
 
     /// The same with a resolver for LINK streams: called with the path of the file that is written, for each context.
@@ -78,6 +86,15 @@ impl System {
     #[must_use]
     pub fn with_link_root(mut self, directory: impl AsRef<[u8]>) -> Self {
         self.link_root = Some(directory.as_ref().to_vec());
+        self
+    }
+
+    /// The same with LINK streams whose paths begin at the root of the drive of the file that is written, as
+    /// `FindFirstFileNameW` tells names. A resolver and a link root come before it; a file that was opened by a path of Linux
+    /// becomes no link.
+    #[must_use]
+    pub fn with_links_on_drives(mut self) -> Self {
+        self.links_on_drives = true;
         self
     }
 
@@ -189,9 +206,20 @@ impl System {
         }
     }
 
+    /// The root of the drive that a path is on, where LINK streams begin there.
+    fn root_of(&self, path: &str) -> Option<Vec<u8>> {
+        let is_drive = |letter| self.drives.has(letter);
+        match path::parse(path.as_bytes(), Last::Name, is_drive) {
+            Ok(Parsed::Drive(letter, _)) if self.links_on_drives => Some(vec![letter, b':', b'\\']),
+            _ => None,
+        }
+    }
+
     pub(super) fn make_handle(&self, made: Made) -> Handle {
         let Made { node, identity, place, path, stream, access, flags, existed, shared } = made;
         let restore = self.privileges.contains(Privileges::RESTORE);
+        let link_root = self.link_root.clone().or_else(|| self.root_of(&path));
+        let link_root = link_root.map(|path| LinkRoot { drives: self.drives.clone(), path });
         Handle::new(Inner {
             id: Inner::next_id(),
             node,
@@ -203,9 +231,9 @@ impl System {
             flags,
             restore_intent: restore && flags.contains(FileFlags::BACKUP_SEMANTICS),
             existed,
-            policy: self.policy,
+            policy: *lock(&self.policy),
             links: self.links.clone(),
-            link_root: self.link_root.clone().map(|path| LinkRoot { drives: self.drives.clone(), path }),
+            link_root,
             report: self.report.clone(),
             keys: self.keys.clone(),
             position: Mutex::default(),
