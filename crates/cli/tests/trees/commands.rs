@@ -283,3 +283,27 @@ fn an_archive_in_its_own_source_is_passed_over_and_overwriting_is_as_asked() {
     assert!(!empty.exists() && !dir.path().join("no.tar").exists());
     assert_eq!(names(&to), before);
 }
+
+/// A name that was asked for and is not there is a loss, wherever the others are.
+#[test]
+fn what_was_asked_for_and_is_not_there_is_told() {
+    let dir = TempDir::new().unwrap();
+    let (from, to, archive) = (dir.path().join("from"), dir.path().join("to"), dir.path().join("a.tar"));
+    fill(&from);
+    let list = dir.path().join("list");
+    fs::write(&list, "uno.txt\nnowhere\na/b\n").unwrap();
+    let told = ["content"];
+    let some = ntbak(args!["backup", &from, "-o", &archive, "--files-from", &list]).expect(3);
+    assert!(some.lost_only(&told).stderr.contains("lost content of nowhere"));
+    ntbak(args!["backup", &from, "-o", &archive]).expect(0);
+    for place in [&from, &archive] {
+        ntbak(args!["list", place, "uno.txt", "no"]).expect(3).lost_only(&told);
+        ntbak(args!["list", place, "uno.txt", "./a/b/"]).expect(0);
+    }
+    ntbak(args!["diff", &archive, &from, "--files-from", &list]).expect(3).lost_only(&told);
+    ntbak(args!["restore", &archive, &to, "sparse", "a/b", "a/no", "b"]).expect(3).lost_only(&told);
+    assert!(to.join("a/b/two.bin").exists() && !to.join("a/one.txt").exists());
+    ntbak(args!["copy", &from, dir.path().join("copy"), "--files-from", &list]).expect(3).lost_only(&told);
+    // What the rules leave out is not missed.
+    ntbak(args!["restore", &archive, &to, "sparse", "a/no", "--exclude", "no"]).expect(0);
+}
