@@ -307,3 +307,33 @@ fn what_was_asked_for_and_is_not_there_is_told() {
     // What the rules leave out is not missed.
     ntbak(args!["restore", &archive, &to, "sparse", "a/no", "--exclude", "no"]).expect(0);
 }
+
+/// A second name is one of the file that was backed up, never of another one that stayed under its first name.
+#[test]
+fn a_hard_link_is_never_made_to_what_was_there_before() {
+    let dir = TempDir::new().unwrap();
+    let (from, archive) = (dir.path().join("from"), dir.path().join("a.tar"));
+    fs::create_dir(&from).unwrap();
+    fs::write(from.join("first"), "new").unwrap();
+    fs::hard_link(from.join("first"), from.join("second")).unwrap();
+    ntbak(args!["backup", &from, "-o", &archive]).expect(0);
+    for how in ["never", "if-newer"] {
+        let to = dir.path().join(how);
+        fs::create_dir(&to).unwrap();
+        fs::write(to.join("first"), "old").unwrap();
+        let ran = ntbak(args!["restore", &archive, &to, "--overwrite", how]).expect(3);
+        assert!(!to.join("second").exists(), "{}", ran.stderr);
+        ran.lost_only(&["link"]);
+        // What is newer stays, by whatever name.
+        fs::write(to.join("second"), "mine").unwrap();
+        ntbak(args!["restore", &archive, &to, "--overwrite", how]).expect(0);
+        assert_eq!(fs::read(to.join("second")).unwrap(), b"mine");
+        // The rest of a run that was ended.
+        fs::remove_file(to.join("second")).unwrap();
+        ntbak(args!["restore", &archive, &to]).expect(0);
+        fs::remove_file(to.join("second")).unwrap();
+        ntbak(args!["restore", &archive, &to, "--overwrite", how]).expect(0);
+        let inode = |name: &str| fs::metadata(to.join(name)).unwrap().ino();
+        assert_eq!(inode("first"), inode("second"));
+    }
+}
