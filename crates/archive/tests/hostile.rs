@@ -219,6 +219,7 @@ fn streams_are_only_taken_behind_their_file_and_under_their_own_name() {
         ([entry("a", b'0', b""), stream("a::$DATA", &name(":$DATA"))].concat(), 1, 1),
         ([entry("a", b'0', b""), stream("a:s:$DATA", &name("s:$DATA"))].concat(), 1, 1),
         ([entry("a", b'0', b""), stream("a:s", "no base64!")].concat(), 1, 1),
+        ([entry("a", b'0', b""), stream("a:s", "")].concat(), 1, 1),
         ([stream("a:s", &name("s"))].concat(), 0, 1),
     ] {
         let found = read(&[archive, end()].concat()).unwrap();

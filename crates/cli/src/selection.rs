@@ -1,6 +1,6 @@
 //! `--include`, `--exclude` and their kin: in the order in which they are typed, the last one that matches wins.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use ntbak::tree::{Pattern, Select};
+use ntbak::{Loss, LossKind, Report};
 
 use crate::failure::Failure;
+use crate::report::Reporter;
 
 /// Which files.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +53,15 @@ impl Selection {
             wanted.extend(listed.map(<[u8]>::to_vec));
         }
         Ok(if wanted.is_empty() && self.list.is_none() { select } else { select.only(wanted) })
+    }
+}
+
+/// Tells of paths that were asked for and are not there, behind the walk through `place`.
+pub(crate) fn tell_missing(select: &Select, place: &Path, reporter: &Reporter) {
+    for path in select.missing() {
+        let path = Path::new(OsStr::from_bytes(path)).to_owned();
+        let why = format!("it was asked for, and there is nothing of this name in {}", place.display());
+        reporter.loss(Loss { path, stream: None, kind: LossKind::Content, why });
     }
 }
 

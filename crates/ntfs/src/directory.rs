@@ -11,7 +11,7 @@ use crate::volume::Volume;
 use ntbak_wire::bytes::utf16_units;
 
 /// The index of names.
-const I30: [u16; 4] = [b'$' as u16, b'I' as u16, b'3' as u16, b'0' as u16];
+pub(crate) const I30: [u16; 4] = [b'$' as u16, b'I' as u16, b'3' as u16, b'0' as u16];
 
 /// One name in a directory, as its index has it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -327,6 +327,10 @@ impl File {
             self.streams.extend(Stream::assemble(group.iter().cloned(), &limits, &mut add));
         }
         drop(found);
+        if !self.is_directory() && self.stream(AttributeType::INDEX_ROOT, &crate::directory::I30).is_some() {
+            let expected = "those of a directory, since it has an index of names";
+            damage.push(Error::value("MFT record", 22, "flags", u64::from(self.is_in_use()), expected));
+        }
         self.records = records;
     }
 

@@ -306,6 +306,51 @@ fn ntfs_50_an_orphan_whose_parent_was_reused() {
     assert_eq!(catalogue.place(catalogue.find(parent).unwrap()), Place::Tree);
 }
 
+/// Nobody has another use for the record of the root: what is in it stays in the tree.
+#[test]
+fn a_root_with_another_sequence_number_keeps_its_files() {
+    let original = tiny!();
+    let files = |patched: &Patched| {
+        patched.open().unwrap().catalogue(CatalogueOptions::default()).unwrap().files().count()
+    };
+    let mut patched = original.clone();
+    patched.edit(5, |bytes| bytes[16] = 9);
+    assert_eq!(files(&patched), files(&original));
+    survives(&patched);
+}
+
+/// A file whose base record says that it is a part of another file: without a word it would be gone.
+#[test]
+fn an_extension_record_of_no_file_is_damage() {
+    let original = tiny!();
+    let record = record_of(&original, "names/case");
+    // Of a file that is not there, and of one that has a single record.
+    for base in [128, record_of(&original, "sizes/65537") | 1 << 48] {
+        let mut patched = original.clone();
+        patched.edit(record, |bytes| bytes[32..40].copy_from_slice(&base.to_le_bytes()));
+        let catalogue = patched.open().unwrap().catalogue(CatalogueOptions::default()).unwrap();
+        assert_eq!(catalogue.counts().damaged, 1);
+        assert_eq!(catalogue.damage()[0].place.record, Some(record));
+        survives(&patched);
+    }
+    let catalogue = original.open().unwrap().catalogue(CatalogueOptions::default()).unwrap();
+    assert!(catalogue.counts().extensions > 0 && catalogue.damage().is_empty(), "{:?}", catalogue.damage());
+}
+
+#[test]
+fn a_directory_that_says_that_it_is_a_file_is_damaged() {
+    let original = tiny!();
+    for (record, changes) in
+        [(record_of(&original, "names/d0"), true), (record_of(&original, "names/case"), false)]
+    {
+        let mut patched = original.clone();
+        patched.edit(record, |bytes| bytes[22] &= !2);
+        let file = patched.open().unwrap().file_in_record(record).unwrap();
+        assert_eq!(any(file.damage(), "index of names"), changes, "{:?}", file.damage());
+        survives(&patched);
+    }
+}
+
 /// Deleted files are there only when they are asked for, and never in the tree.
 #[test]
 fn ntfs_53_deleted_files_are_not_listed() {

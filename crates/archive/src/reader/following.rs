@@ -68,6 +68,7 @@ impl<R: Read> ArchiveReader<R> {
             }
             _ => Default::default(),
         };
+        let is_efs = entry.get_some(keys::EFS).is_some();
         self.remarks.append(&mut remarks);
         self.current = Recorded::stream(owner, name);
         let refused = match stream {
@@ -77,9 +78,11 @@ impl<R: Read> ArchiveReader<R> {
             }
             Ok(Some(_)) if !matches!(entry.typeflag, b'0' | 0) => "a stream that is no file".into(),
             Ok(Some(stream)) => return self.begin_stream(Some(stream), entry, stored.flags, stored.vdl),
+            // Facts that came late have no content, so this would be gone.
+            Ok(None) if !is_efs && entry.size > 0 => "content without the name of a stream".into(),
             Ok(None) => {
                 self.current = Recorded::stream(owner, b"");
-                if entry.get_some(keys::EFS).is_some() {
+                if is_efs {
                     return self.begin_efs(&entry);
                 }
                 self.take_late(late, linux.attributes);

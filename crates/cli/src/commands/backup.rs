@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::many::{self, Places};
 use crate::output::Output;
 use crate::report::Reporter;
-use crate::selection::Selection;
+use crate::selection::{self, Selection};
 
 /// The level of zstd that is meant when none is said.
 const LEVEL: i32 = 3;
@@ -41,6 +41,7 @@ pub(crate) fn run(sources: &[PathBuf], output: &Path, what: &What, reporter: &Re
     }
     if what.dry_run {
         let counts = transfer(&mut tree, &mut Rehearsal::new(None), &select, reporter)?;
+        selection::tell_missing(&select, Path::new("the sources"), reporter);
         return Ok(Some(format!("{} would be backed up", many::files(counts.files + counts.links))));
     }
     let packed = output.extension().is_some_and(|extension| extension == "zst" || extension == "tzst");
@@ -66,6 +67,7 @@ pub(crate) fn run(sources: &[PathBuf], output: &Path, what: &What, reporter: &Re
             done
         }
     };
+    selection::tell_missing(&select, Path::new("the sources"), reporter);
     Ok(Some(format!("{}: {done}", output.display())))
 }
 

@@ -15,6 +15,7 @@ use crate::commands::{Done, report_on};
 use crate::failure::Failure;
 use crate::many::{self, Places};
 use crate::report::Reporter;
+use crate::selection;
 
 pub(crate) fn run(
     source: &Path,
@@ -79,6 +80,7 @@ fn tree(source: &Path, target: &Path, what: &What, options: VolumeOptions, repor
 fn into(tree: &mut dyn Tree, source: &Path, target: &Path, what: &What, reporter: &Reporter) -> Done {
     let select = what.selection.select(&[])?.without(what.without);
     let counts = restore::into(tree, target, what, &select, reporter)?;
+    selection::tell_missing(&select, source, reporter);
     let done = if what.dry_run { "would be copied" } else { "copied" };
     Ok(Some(format!("{} {done} to {}: {}", source.display(), target.display(), many::summary(&counts))))
 }

@@ -10,7 +10,7 @@ use crate::compare::{self, describe};
 use crate::failure::{Failure, complain};
 use crate::many::Many;
 use crate::report::Reporter;
-use crate::selection::Selection;
+use crate::selection::{self, Selection};
 
 pub(crate) fn run(
     a: &Path,
@@ -25,6 +25,7 @@ pub(crate) fn run(
     let (mut many_a, mut many_b) = (Many::open(a, options)?, Many::open(b, options)?);
     let one = describe(&mut many_a, &select, &reporter)?;
     let other = describe(&mut many_b, &select, &reporter)?;
+    selection::tell_missing(&select, a, &reporter);
     let count = compare::print(&one, &other, json)?;
     let whole = many_a.is_complete() && many_b.is_complete();
     let finished = reporter.finish(None)?;

@@ -14,7 +14,7 @@ use crate::json as member;
 use crate::many::Many;
 use crate::output::Output;
 use crate::report::Reporter;
-use crate::selection::Selection;
+use crate::selection::{self, Selection};
 
 /// How the list looks.
 pub(crate) struct Form {
@@ -64,6 +64,7 @@ pub(crate) fn run(
         return Err(Failure::io("standard output: writing", error));
     }
     listed?;
+    selection::tell_missing(&select, location, reporter);
     let output = output.into_inner();
     output.map_err(|error| Failure::io("standard output: writing", error.into_error()))?.finish()?;
     Ok(None)

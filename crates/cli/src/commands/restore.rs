@@ -6,13 +6,12 @@ use ntbak::backup::Parts;
 use ntbak::place::Place;
 use ntbak::tree::{Counts, Select, Tree, transfer};
 use ntbak::tree_sink::{HostSink, HostSinkOptions, Overwrite, Rehearsal};
-use ntbak::{Loss, LossKind, Report};
 
 use crate::commands::Done;
 use crate::failure::Failure;
 use crate::many::{self, Many};
 use crate::report::Reporter;
-use crate::selection::Selection;
+use crate::selection::{self, Selection};
 
 /// What is to be restored, and how.
 pub(crate) struct What {
@@ -32,11 +31,7 @@ pub(crate) fn run(archive: &Path, target: &Path, what: &What, reporter: &Reporte
         true => into(&mut many::whole_archive(archive, reporter)?, target, what, &select, reporter)?,
         false => into(Many::archive_parts(archive)?.tree(), target, what, &select, reporter)?,
     };
-    if !what.paths.is_empty() && counts == Counts::default() {
-        let paths: Vec<_> = what.paths.iter().map(|path| path.display().to_string()).collect();
-        let why = format!("nothing of this name is in the archive: {}", paths.join(", "));
-        reporter.loss(Loss { path: archive.to_owned(), stream: None, kind: LossKind::Content, why });
-    }
+    selection::tell_missing(&select, archive, reporter);
     let done = if what.dry_run { "would be restored to" } else { "restored to" };
     Ok(Some(format!("{} {done} {}", many::summary(&counts), target.display())))
 }

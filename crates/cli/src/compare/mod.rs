@@ -7,7 +7,7 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt;
 
 use ntbak::tree::{Select, transfer};
-use ntbak::tree_sink::{DescribeSink, Described};
+use ntbak::tree_sink::{DescribeSink, Described, Description};
 use serde_json::{Value, json};
 
 use crate::color::{self, paint};
@@ -98,6 +98,10 @@ pub(crate) fn print(one: &Pictured, other: &Pictured, as_json: bool) -> Result<u
     Ok(count)
 }
 
+fn is_wanted(select: &Select, file: &Description) -> bool {
+    select.is_all() || select.wants(select.verdict_on(&file.path, file.info.attributes.is_directory()))
+}
+
 /// Describes a tree with the hashes of all its content.
 pub(crate) fn describe(many: &mut Many, select: &Select, reporter: &Reporter) -> Result<Pictured, Failure> {
     let fault = |error| Failure::io("the temporary file of the comparison", error);
@@ -108,6 +112,8 @@ pub(crate) fn describe(many: &mut Many, select: &Select, reporter: &Reporter) ->
     let listener = Box::new(|described: Described<'_>| {
         match described {
             Described::Link { path, target } => links.push((path.to_vec(), target.to_vec())),
+            // An archive shows what is wanted, other trees also the directories on the way to it.
+            Described::File(file) if !is_wanted(select, file) => {}
             Described::File(file) => {
                 let text = describe::json(file);
                 let line = text.to_string();

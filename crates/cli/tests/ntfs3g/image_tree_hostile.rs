@@ -164,6 +164,25 @@ impl Write for Limited {
     }
 }
 
+/// One bit of one record must not make an empty archive that is called whole.
+#[test]
+fn a_root_that_is_no_directory_is_an_error() {
+    need_volumes!();
+    let mut a = Volume::new(32);
+    fs::write(a.path("file"), "there").unwrap();
+    a.unmount();
+    let (image, archive) = (a.image(), a.beside("a.tar"));
+    ntbak(args!["backup", &image, "-o", &archive]).expect(0);
+    let bytes = fs::read(&image).unwrap();
+    let cluster = u64::from(u16::from_le_bytes([bytes[11], bytes[12]])) * u64::from(bytes[13]);
+    let at = u64::from_le_bytes(bytes[48..56].try_into().unwrap()) * cluster + 5 * 1024 + 22;
+    assert_eq!(bytes[at as usize], 3);
+    fs::File::options().write(true).open(&image).unwrap().write_all_at(&[1], at).unwrap();
+    fs::remove_file(&archive).unwrap();
+    let failed = ntbak(args!["backup", &image, "-o", &archive]).expect(1);
+    assert!(failed.stderr.contains("root of the volume") && !archive.exists(), "{}", failed.stderr);
+}
+
 /// Hundreds of changed volumes, the same ones in every run, each into an archive: it ends, in an error or with what there
 /// is. `NTBAK_MUTATIONS` and `NTBAK_SEED` give others.
 #[test]

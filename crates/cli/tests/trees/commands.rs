@@ -283,3 +283,57 @@ fn an_archive_in_its_own_source_is_passed_over_and_overwriting_is_as_asked() {
     assert!(!empty.exists() && !dir.path().join("no.tar").exists());
     assert_eq!(names(&to), before);
 }
+
+/// A name that was asked for and is not there is a loss, wherever the others are.
+#[test]
+fn what_was_asked_for_and_is_not_there_is_told() {
+    let dir = TempDir::new().unwrap();
+    let (from, to, archive) = (dir.path().join("from"), dir.path().join("to"), dir.path().join("a.tar"));
+    fill(&from);
+    let list = dir.path().join("list");
+    fs::write(&list, "uno.txt\nnowhere\na/b\n").unwrap();
+    let told = ["content"];
+    let some = ntbak(args!["backup", &from, "-o", &archive, "--files-from", &list]).expect(3);
+    assert!(some.lost_only(&told).stderr.contains("lost content of nowhere"));
+    ntbak(args!["backup", &from, "-o", &archive]).expect(0);
+    for place in [&from, &archive] {
+        ntbak(args!["list", place, "uno.txt", "no"]).expect(3).lost_only(&told);
+        ntbak(args!["list", place, "uno.txt", "./a/b/"]).expect(0);
+    }
+    ntbak(args!["diff", &archive, &from, "--files-from", &list]).expect(3).lost_only(&told);
+    ntbak(args!["restore", &archive, &to, "sparse", "a/b", "a/no", "b"]).expect(3).lost_only(&told);
+    assert!(to.join("a/b/two.bin").exists() && !to.join("a/one.txt").exists());
+    ntbak(args!["copy", &from, dir.path().join("copy"), "--files-from", &list]).expect(3).lost_only(&told);
+    // What the rules leave out is not missed.
+    ntbak(args!["restore", &archive, &to, "sparse", "a/no", "--exclude", "no"]).expect(0);
+}
+
+/// A second name is one of the file that was backed up, never of another one that stayed under its first name.
+#[test]
+fn a_hard_link_is_never_made_to_what_was_there_before() {
+    let dir = TempDir::new().unwrap();
+    let (from, archive) = (dir.path().join("from"), dir.path().join("a.tar"));
+    fs::create_dir(&from).unwrap();
+    fs::write(from.join("first"), "new").unwrap();
+    fs::hard_link(from.join("first"), from.join("second")).unwrap();
+    ntbak(args!["backup", &from, "-o", &archive]).expect(0);
+    for how in ["never", "if-newer"] {
+        let to = dir.path().join(how);
+        fs::create_dir(&to).unwrap();
+        fs::write(to.join("first"), "old").unwrap();
+        let ran = ntbak(args!["restore", &archive, &to, "--overwrite", how]).expect(3);
+        assert!(!to.join("second").exists(), "{}", ran.stderr);
+        ran.lost_only(&["link"]);
+        // What is newer stays, by whatever name.
+        fs::write(to.join("second"), "mine").unwrap();
+        ntbak(args!["restore", &archive, &to, "--overwrite", how]).expect(0);
+        assert_eq!(fs::read(to.join("second")).unwrap(), b"mine");
+        // The rest of a run that was ended.
+        fs::remove_file(to.join("second")).unwrap();
+        ntbak(args!["restore", &archive, &to]).expect(0);
+        fs::remove_file(to.join("second")).unwrap();
+        ntbak(args!["restore", &archive, &to, "--overwrite", how]).expect(0);
+        let inode = |name: &str| fs::metadata(to.join(name)).unwrap().ino();
+        assert_eq!(inode("first"), inode("second"));
+    }
+}

@@ -5,6 +5,9 @@
 //! that say something about a file the last one counts. Where none does, the file is wanted, unless the first rule is an
 //! include.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use ntbak_wire::{Name, Win32Error};
 
@@ -19,6 +22,8 @@ pub struct Select {
     rules: Vec<Rule>,
     /// Each with all that is below it; sorted. `None`: everything.
     only: Option<Vec<Vec<u8>>>,
+    /// Which of them were met.
+    met: Arc<[AtomicBool]>,
     /// What of each file is left out.
     without: Parts,
 }
@@ -92,6 +97,7 @@ impl Select {
         let mut paths: Vec<_> = paths.into_iter().map(|path| trimmed(&path).to_vec()).collect();
         paths.sort_unstable();
         paths.dedup();
+        self.met = paths.iter().map(|_| AtomicBool::new(false)).collect();
         self.only = Some(paths);
         self
     }
@@ -115,6 +121,15 @@ impl Select {
         self.only.as_deref().unwrap_or_default()
     }
 
+    /// The paths that are listed, wanted by the rules, and that nobody has asked about: behind a walk, those that are not
+    /// there. Clones of a selection know of each other.
+    pub fn missing(&self) -> impl Iterator<Item = &[u8]> {
+        let met = |at: usize| self.met.get(at).is_some_and(|met| met.load(Ordering::Relaxed));
+        let rules = Self { only: None, ..self.clone() };
+        let listed = self.listed().iter().enumerate().filter(move |(at, _)| !met(*at));
+        listed.map(|(_, path)| path.as_slice()).filter(move |path| rules.wants(rules.verdict_on(path, false)))
+    }
+
     /// Whether everything is wanted.
     #[must_use]
     pub fn is_all(&self) -> bool {
@@ -132,8 +147,13 @@ impl Select {
             let last = matches.into_iter().filter(counts).max();
             verdict.rule = verdict.rule.max(last.map_or(0, |at| at + 1));
         }
-        if let Some(only) = &self.only {
-            verdict.listed |= only.binary_search_by(|listed| listed.as_slice().cmp(path)).is_ok();
+        if let Some(only) = &self.only
+            && let Ok(at) = only.binary_search_by(|listed| listed.as_slice().cmp(path))
+        {
+            verdict.listed = true;
+            if let Some(met) = self.met.get(at) {
+                met.store(true, Ordering::Relaxed);
+            }
         }
         verdict
     }
@@ -253,6 +273,14 @@ mod tests {
         let dirs = select(&["-cache/"]);
         assert!(wanted(&dirs, "a/cache") && !wanted(&dirs, "a/cache/b"));
         assert!(Select::new(&[Pattern::Include("[".into())]).is_err());
+    }
+
+    #[test]
+    fn what_is_listed_and_not_met_is_missing() {
+        let list = select(&["-c"]).only(["a/b", "a/B", "c/d", "e"].map(|path| path.as_bytes().to_vec()));
+        assert!(wanted(&list.clone(), "a/b/x") && !wanted(&list, "a/x"));
+        assert_eq!(list.missing().collect::<Vec<_>>(), [&b"a/B"[..], b"e"]);
+        assert_eq!(Select::all().missing().count(), 0);
     }
 
     #[test]

@@ -11,8 +11,9 @@
 //! Files may come in any order. A directory that is missing is made; when its own facts come, it gets them as it is. Files
 //! that are put into a directory which has its facts change its times: these are set once more when it is left.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,6 +76,9 @@ pub struct HostSink {
     descent: Descent<Level>,
     /// Directories that have got their facts in this run.
     restored: HashSet<Identity>,
+    /// What was there before files of this run, by the hashes of their paths. When it is there still, it stayed or the
+    /// new one could not be written, and another name of the new one is none of the old one.
+    before: HashMap<u64, Before>,
     /// Directories that were looked through for what an earlier run left.
     cleaned: HashSet<Identity>,
     root_saved: Option<Saved>,
@@ -94,6 +98,13 @@ struct Left {
     directory: Identity,
     saved: Saved,
     path: PathBuf,
+}
+
+/// A file that was there.
+struct Before {
+    identity: Identity,
+    /// When the one that was to replace it was written.
+    written: Option<FileTime>,
 }
 
 struct Level {
@@ -133,6 +144,7 @@ impl HostSink {
             shown: shown.to_owned(),
             below,
             restored: HashSet::new(),
+            before: HashMap::new(),
             cleaned: HashSet::new(),
             root_saved: None,
             begun: None,
@@ -330,15 +342,11 @@ impl HostSink {
     }
 
     /// Whether what is there stays; what is there is looked at without following it.
-    fn stays(&self, there: &Stat, info: &FileInfo) -> bool {
+    fn stays(&self, there: &Stat, written: Option<FileTime>) -> bool {
         match self.options.overwrite {
             Overwrite::Always => false,
             Overwrite::Never => true,
-            Overwrite::IfNewer => {
-                let nanoseconds = u32::try_from(there.st_mtime_nsec).unwrap_or(0);
-                let old = FileTime::from_unix(there.st_mtime, nanoseconds);
-                info.times.written.is_some_and(|new| new <= old)
-            }
+            Overwrite::IfNewer => written.is_some_and(|new| new <= written_at(there)),
         }
     }
 
@@ -353,7 +361,7 @@ impl HostSink {
             let why = "the root of a tree is a directory";
             return Err(Error::new(Win32Error::INVALID_PARAMETER, why));
         }
-        if self.stays(&stat, info) {
+        if self.stays(&stat, info.times.written) {
             return Ok(Begun::Skipped);
         }
         let spot = self.spot(".".as_ref());
@@ -417,6 +425,17 @@ fn look(dir: impl AsFd, name: &OsStr) -> Result<Option<Stat>> {
     Err(Error::io("looking at what is there", Errno::IO))
 }
 
+/// When a file was last written.
+fn written_at(stat: &Stat) -> FileTime {
+    FileTime::from_unix(stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
+}
+
+fn hash(path: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
+}
+
 fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
@@ -443,7 +462,11 @@ impl TreeSink for HostSink {
             self.wait_for(&settled.there, report.to)?;
         }
         let there = if free { None } else { look(&spot.dir, &settled.there)? };
-        if there.as_ref().is_some_and(|there| self.stays(there, info)) {
+        if let Some(there) = there.as_ref().filter(|there| !is_directory(there)) {
+            let identity = (there.st_dev, there.st_ino);
+            self.before.insert(hash(path), Before { identity, written: info.times.written });
+        }
+        if there.as_ref().is_some_and(|there| self.stays(there, info.times.written)) {
             return Ok(Begun::Skipped);
         }
         if settled.lost {
@@ -536,16 +559,25 @@ impl TreeSink for HostSink {
         let (place, _) = self.here()?;
         let from = self.spot(target);
         let existing = settle(&from, &place)?.there;
-        if look(&from.dir, &existing)?.is_none() {
+        let Some(first) = look(&from.dir, &existing)?.filter(|first| !is_directory(first)) else {
             let why = "that file was not restored: name it, too, or leave this name out";
             return Err(Error::new(Win32Error::FILE_NOT_FOUND, why));
-        }
+        };
+        let before = self.before.get(&hash(link.target));
+        let kept = before.filter(|before| before.identity == (first.st_dev, first.st_ino));
+        // An archive has the times of a file with its first name only, and by now the file has them, too.
+        let written = kept.map_or_else(|| Some(written_at(&first)), |kept| kept.written);
+        let is_other = kept.is_some() && written != Some(written_at(&first));
         self.go_to(parents, report)?;
         let (place, _) = self.here()?;
         let spot = self.spot(name);
         let settled = settle(&spot, &place)?;
-        if look(&spot.dir, &settled.there)?.is_some_and(|there| self.stays(&there, link.info)) {
+        if look(&spot.dir, &settled.there)?.is_some_and(|there| self.stays(&there, written)) {
             return Ok(false);
+        }
+        if is_other {
+            let why = "what was there under that name stayed, and is another file";
+            return Err(Error::new(Win32Error::ALREADY_EXISTS, why));
         }
         let mut sink = stage(Spot { name: settled.told, ..spot }, &place, false)?;
         // Through the descriptor: whatever the path has become, it is this directory.

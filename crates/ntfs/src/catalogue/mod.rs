@@ -51,6 +51,8 @@ pub struct Catalogue {
     tree: tree::Tree,
     counts: Counts,
     damage: Vec<Error>,
+    /// Extension records in use, each with the base record that it names.
+    extensions: Vec<(u32, FileReference)>,
 }
 
 /// A file in a [`Catalogue`].
@@ -139,6 +141,7 @@ impl Volume {
     /// [counted](Catalogue::counts) and [told](Catalogue::damage).
     pub fn catalogue(&self, options: CatalogueOptions) -> Result<Catalogue> {
         let mut catalogue = scan::scan(self, options)?;
+        catalogue.lose_parts_of_nothing();
         catalogue.tree = tree::Tree::build(&catalogue);
         Ok(catalogue)
     }
@@ -201,6 +204,22 @@ impl Entry {
 }
 
 impl Catalogue {
+    /// Extension records whose file is not there, or has no other records: what they hold, or the whole file when its base
+    /// record was taken for one of them, is lost.
+    fn lose_parts_of_nothing(&mut self) {
+        for (record, base) in std::mem::take(&mut self.extensions) {
+            let file = self.find(base).and_then(|id| self.entry(id));
+            if file.is_some_and(|file| file.flags.contains(EntryFlags::SEVERAL_RECORDS)) {
+                continue;
+            }
+            self.counts.damaged += 1;
+            if self.damage.len() < scan::MAX_DAMAGE {
+                let error = Error::not_found("MFT record", "file that it is a part of");
+                self.damage.push(error.at(32).in_record(record.into()));
+            }
+        }
+    }
+
     /// How many files it has, system files and what is out of the tree among them.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -241,11 +260,13 @@ impl Catalogue {
         self.entries.get(file.0 as usize)
     }
 
-    /// The file of this reference.
+    /// The file of this reference. The record of the root is never another file's, so its sequence number says nothing:
+    /// one that is damaged does not cost all that is below.
     #[must_use]
     pub fn find(&self, reference: FileReference) -> Option<FileId> {
         let id = self.find_record(reference.record())?;
-        self.entry(id).filter(|entry| entry.sequence == reference.sequence()).map(|_| id)
+        let is_root = reference.record() == system_file::ROOT;
+        self.entry(id).filter(|entry| is_root || entry.sequence == reference.sequence()).map(|_| id)
     }
 
     /// The file whose base record has this number.

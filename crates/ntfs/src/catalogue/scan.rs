@@ -19,7 +19,7 @@ use ntbak_wire::bytes::{u16_at, utf16_units};
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 20;
 /// The most errors that are kept.
-const MAX_DAMAGE: usize = 10_000;
+pub(super) const MAX_DAMAGE: usize = 10_000;
 /// The largest bitmap that is compared: that of 2^32 records.
 const MAX_BITMAP: u64 = 512 << 20;
 
@@ -117,6 +117,7 @@ struct Part {
     units: Vec<u16>,
     counts: Counts,
     damage: Vec<Error>,
+    extensions: Vec<(u32, FileReference)>,
 }
 
 impl Part {
@@ -194,7 +195,11 @@ impl Part {
             }
         }
         if record.base.0 != 0 {
-            self.counts.extensions += u64::from(in_use);
+            if in_use {
+                self.counts.extensions += 1;
+                // No more records than 32 bits count are read.
+                self.extensions.push((number as u32, record.base));
+            }
             return in_use;
         }
         self.counts.files += u64::from(in_use);
@@ -354,6 +359,7 @@ fn join(parts: Vec<Part>, lost: Vec<Error>) -> Result<Catalogue> {
             one
         }));
         all.units.extend_from_slice(&part.units);
+        all.extensions.extend(part.extensions);
         all.counts.add(part.counts);
         let room = MAX_DAMAGE.saturating_sub(all.damage.len());
         all.damage.extend(part.damage.into_iter().take(room));

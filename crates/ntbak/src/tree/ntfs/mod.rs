@@ -119,6 +119,10 @@ impl NtfsTree {
     fn each(&self, select: &Select, report: &dyn Report, with_content: bool, each: Each<'_>) -> Result<()> {
         let volume_report = FileReport { to: report, path: self.volume.path() };
         self.volume.remarks(&volume_report);
+        if !self.is_directory && self.root.record() == ntbak_ntfs::system_file::ROOT {
+            let why = "the root of the volume is no directory: its record is damaged, and nothing below it is found";
+            return Err(Error::new(Win32Error::INVALID_DATA, why).at_path(&self.shown));
+        }
         if !self.is_directory {
             return self.single(select, report, each);
         }
