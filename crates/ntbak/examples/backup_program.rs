@@ -295,7 +295,7 @@ fn run() -> Result<usize> {
     let [_, verb, drive, path, file] = arguments.as_slice() else { return Err(usage()) };
     let (letter, location) = drive.split_once('=').ok_or_else(usage)?;
     let letter = letter.chars().next().ok_or_else(usage)?;
-    let mut drives = Drives::new();
+    let drives = Drives::new();
     drives.map_location(letter, location, VolumeOptions::default())?;
     let system = System::new(drives).with_link_root(path);
     let at = |error: io::Error| Error::io("opening the backup file", error).at_path(file);

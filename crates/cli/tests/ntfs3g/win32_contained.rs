@@ -82,7 +82,7 @@ fn nothing_leads_out_of_an_image() {
         }
     }
     volume.unmount();
-    let mut drives = Drives::new();
+    let drives = Drives::new();
     drives.map_location('C', volume.image(), VolumeOptions::default()).unwrap();
     let before = fs::read(volume.image()).unwrap();
     let fortress = Fortress::around(around, System::new(drives));

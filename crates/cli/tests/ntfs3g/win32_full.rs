@@ -139,7 +139,7 @@ fn an_image_that_ends_too_early() {
     let piece = [32_u32.to_le_bytes(); 1024].concat();
     let at = all.chunks(4096).position(|cluster| cluster == piece).unwrap();
     image.set_len(at as u64 * 4096).unwrap();
-    let mut drives = Drives::new();
+    let drives = Drives::new();
     drives.map_location('C', volume.image(), VolumeOptions::default()).unwrap();
     let system = System::new(drives);
     let mut names: Vec<_> = system.list(r"C:\").unwrap().iter().map(|data| data.name.to_string()).collect();

@@ -84,7 +84,7 @@ fn on_image(other: &MemoryVolume, make: impl FnOnce(&System), look: impl FnOnce(
     let drives = || Drives::new().with('E', other.clone()).unwrap();
     make(&System::new(drives().with('C', DirectoryVolume::open(volume.root()).unwrap()).unwrap()));
     volume.unmount();
-    let mut drives = drives();
+    let drives = drives();
     drives.map_location('C', volume.image(), VolumeOptions::default()).unwrap();
     look(&System::new(drives));
 }

@@ -21,7 +21,7 @@ fn sample() -> PathBuf {
 }
 
 fn system() -> System {
-    let mut drives = Drives::new().with('E', MemoryVolume::new()).unwrap();
+    let drives = Drives::new().with('E', MemoryVolume::new()).unwrap();
     drives.map_location('C', sample(), VolumeOptions::default()).unwrap();
     System::new(drives)
 }
@@ -152,7 +152,7 @@ fn what_an_image_drive_is_opened_with() {
         assert_eq!(number(location.clone()), expected, "{}", location.display());
     }
     assert!(number(with("#7")).is_err());
-    let mut drives = Drives::new();
+    let drives = Drives::new();
     assert_eq!(drives.map_location('1', sample(), VolumeOptions::default()).unwrap_err().win32().0, 15);
     // With NTFS' own files, they are shown and opened.
     drives.map_location('C', sample(), VolumeOptions::default().system(true)).unwrap();
