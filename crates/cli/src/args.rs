@@ -78,7 +78,8 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "ARCHIVE")]
         output: PathBuf,
         /// Compress with zstd; as is done anyway when the name ends with .zst or .tzst.
-        #[arg(long, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "3", require_equals = true)]
+        #[arg(long, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "3", require_equals = true,
+              value_parser = clap::value_parser!(i32).range(-7..=22))]
         zstd: Option<i32>,
         #[command(flatten)]
         selection: Selection,

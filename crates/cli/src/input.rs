@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::failure::Failure;
+use crate::interrupt;
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 20;
@@ -44,10 +45,10 @@ impl Input {
     /// The next bytes; none at the end.
     pub(crate) fn read(&mut self) -> Result<&[u8], Failure> {
         let got = loop {
-            let got = match &mut self.file {
+            let got = interrupt::check().and_then(|()| match &mut self.file {
                 Source::File(file) => file.read(&mut self.buffer),
                 Source::Stdin(stdin) => stdin.read(&mut self.buffer),
-            };
+            });
             match got {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 got => break got,

@@ -21,6 +21,7 @@ mod describe;
 mod explain;
 mod failure;
 mod input;
+mod interrupt;
 mod json;
 mod keys;
 mod many;
@@ -32,6 +33,7 @@ mod selection;
 fn main() -> ExitCode {
     let args = args::Cli::parse();
     color::choose(args.common.color);
+    interrupt::listen();
     match commands::run(args) {
         Ok(code) => code,
         // Who reads us has seen enough: no error of ours.

@@ -1,8 +1,9 @@
 //! Where many files are: a directory of this machine, a disk image, or an archive.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use ntbak::location::{self, Location};
@@ -208,8 +209,15 @@ impl Places {
         self.sources.clone()
     }
 
-    /// Refuses to write over a disk image that is read.
-    pub(crate) fn refuse_target(&self, target: &Path) -> Result<(), Failure> {
+    /// Refuses to write over a file or a disk image that is read.
+    pub(crate) fn refuse_target(&self, sources: &[PathBuf], target: &Path) -> Result<(), Failure> {
+        let identity = |path: &Path| fs::metadata(path).ok().map(|there| (there.dev(), there.ino()));
+        if let Some(there) = identity(target)
+            && let Some(source) = sources.iter().find(|source| identity(source) == Some(there))
+        {
+            let why = "it is read, and cannot be written to at the same time";
+            return Err(Failure::Usage(format!("{}: {why}", source.display())));
+        }
         self.volumes.iter().try_for_each(|tree| refuse_image(tree.volume().path(), target))
     }
 }

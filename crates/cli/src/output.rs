@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
+use crate::interrupt;
 
 /// Bytes that are read at a time.
 const PIECE: usize = 1 << 20;
@@ -49,10 +50,7 @@ impl Output {
     }
 
     pub(crate) fn write(&mut self, data: &[u8]) -> Result<(), Failure> {
-        let written = match self {
-            Self::Stdout(stdout) => stdout.write_all(data),
-            Self::Device { file, .. } | Self::File { file, .. } => file.write_all(data),
-        };
+        let written = Write::write_all(self, data);
         written.map_err(|error| self.fault("writing", error))
     }
 
@@ -116,6 +114,7 @@ impl Output {
 
 impl Write for Output {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        interrupt::check()?;
         match self {
             Self::Stdout(stdout) => stdout.write(data),
             Self::Device { file, .. } | Self::File { file, .. } => file.write(data),

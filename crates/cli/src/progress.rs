@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use indicatif::{BinaryBytes, HumanDuration, ProgressBar, ProgressDrawTarget};
 use ntbak::Progress;
 
+use crate::interrupt;
+
 /// Milliseconds between two lines.
 const PAUSE: u64 = 100;
 
@@ -164,6 +166,7 @@ struct Metered<R> {
 
 impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        interrupt::check()?;
         let got = self.input.read(buf)?;
         let bytes = self.meter.read.fetch_add(got as u64, Relaxed) + got as u64;
         if let Some(line) = &self.line {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::args::Common;
 use crate::color;
 use crate::failure::{Failure, complain, complain_in};
+use crate::interrupt;
 use crate::json;
 use crate::progress::ProgressLine;
 
@@ -124,6 +125,10 @@ impl Report for Reporter {
         describe(&mut line, &note.path, note.stream.as_ref());
         json::put(&mut line, "what", note.what.into());
         self.write(&mut state, &line);
+    }
+
+    fn cancelled(&self) -> bool {
+        interrupt::is_ended()
     }
 
     fn progress(&self, progress: Progress) {

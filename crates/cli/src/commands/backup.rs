@@ -46,7 +46,7 @@ pub(crate) fn run(sources: &[PathBuf], output: &Path, what: &What, reporter: &Re
     }
     let packed = output.extension().is_some_and(|extension| extension == "zst" || extension == "tzst");
     let level = what.zstd.or(packed.then_some(LEVEL));
-    tree.refuse_target(output)?;
+    tree.refuse_target(sources, output)?;
     let target = Output::open(Some(output))?;
     if let Some((device, inode)) = target.identity() {
         tree.avoid(device, inode);

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::common::run::{args, command, ntbak};
@@ -116,6 +117,39 @@ fn a_file_that_vanishes_or_changes_is_told_and_the_others_go_on() {
     let sizes = ["short", "long"].map(|name| fs::metadata(to.join(name)).map_or(0, |file| file.len() >> 20));
     assert!([1, 3].contains(&sizes[0]) || stderr.contains("short"), "{sizes:?} {stderr}");
     assert!([3, 4].contains(&sizes[1]) || stderr.contains("long"), "{sizes:?} {stderr}");
+}
+
+/// Ctrl-C and its kind: what is half done is taken back.
+#[test]
+fn a_signal_leaves_nothing_half_done() {
+    let dir = TempDir::new().unwrap();
+    let (from, place) = (dir.path().join("from"), dir.path().join("place"));
+    fs::create_dir(&from).unwrap();
+    fs::create_dir(&place).unwrap();
+    fs::write(from.join("large"), Chance::new(3).bytes(64 << 20)).unwrap();
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        // It takes many seconds.
+        let arguments = args!["backup", &from, "-o", &place.join("a.tar.zst"), "--zstd=19", "-j", "1"];
+        // Jobs in the background of a shell ignore SIGINT, and so would it.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_ntbak")]).args(arguments);
+        let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let begun = Instant::now();
+        while fs::read_dir(&place).unwrap().next().is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "nothing was begun");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let ran = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(1), "{stderr}");
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 0, "{stderr}");
+    }
+    // An archive is not made of itself.
+    let file = from.join("large");
+    let refused = ntbak(args!["backup", &file, "-o", &file]).expect(2);
+    assert!(refused.stderr.contains("it is read"), "{}", refused.stderr);
+    assert_eq!(fs::metadata(&file).unwrap().len(), 64 << 20);
 }
 
 /// Whether system calls can be made to fail or to wait; tells when they cannot.

@@ -8,6 +8,7 @@ use ntbak::{Error, LossKind, place};
 use ntbak_wire::Win32Error;
 
 use crate::commands::{Done, report_on};
+use crate::interrupt;
 use crate::report::Reporter;
 
 pub(crate) fn run(path: &Path, directory: bool, reporter: &Reporter) -> Done {
@@ -27,7 +28,7 @@ pub(crate) fn run(path: &Path, directory: bool, reporter: &Reporter) -> Done {
         if directory && is_directory { place::in_place(path)? } else { place::stage(path, directory)? };
     let mut input = io::stdin().lock();
     let read = |block: &mut [u8]| loop {
-        match input.read(block) {
+        match interrupt::check().and_then(|()| input.read(block)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             got => return got.map_err(|error| Error::io("reading standard input", error)),
         }
