@@ -312,7 +312,7 @@ pub(crate) fn summary(counts: &ntbak::tree::Counts) -> String {
     let mut text =
         format!("{}, {}", files(counts.files + counts.links), indicatif::BinaryBytes(counts.bytes));
     if counts.skipped > 0 {
-        text.push_str(&format!(", {} left as they are", counts.skipped));
+        text.push_str(&format!(" ({} more were left as they are)", counts.skipped));
     }
     text
 }

@@ -95,7 +95,9 @@ pub(crate) fn all_prepared() -> tempfile::TempDir {
 fn case(name: &str) {
     if GCC.is_there() {
         let there = prepared(&[name]);
-        run(Command::new(program(SOURCE, GCC)).arg(there.path()).arg(name));
+        let ran = run(Command::new(program(SOURCE, GCC)).arg(there.path()).arg(name));
+        let told = String::from_utf8(ran.stdout).unwrap();
+        told.lines().filter(|line| line.starts_with("skipped: ")).for_each(|line| println!("{line}"));
     }
 }
 

@@ -553,7 +553,10 @@ static void bs_52(void) {
 
 static void bs_53(void) {
   BYTE id[65], other[64];
-  if (geteuid() != 0) return;
+  if (geteuid() != 0) {
+    puts("skipped: bs_53: only root holds SeRestorePrivilege");
+    return;
+  }
   memset(id, 1, sizeof id);
   memset(other, 2, sizeof other);
   make_file("C:\\f", "", 0);
