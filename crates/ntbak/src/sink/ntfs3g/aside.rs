@@ -27,14 +27,14 @@ impl Aside {
             Err(error) => return Err(Error::io("taking the reparse point away", error)),
         }
         drop(node);
-        look_twice(spot);
+        look_twice(&spot.dir, &spot.name);
         Ok(Some(Self { spot: spot.clone(), payload }))
     }
 
     pub(super) fn put_back(mut self) -> Result<()> {
         let payload = std::mem::take(&mut self.payload);
         let set = self.spot.node()?.set_xattr(ntfs3g::REPARSE, &payload);
-        look_twice(&self.spot);
+        look_twice(&self.spot.dir, &self.spot.name);
         set.map_err(|error| Error::io("putting the reparse point back", error))
     }
 }
@@ -46,7 +46,7 @@ impl Drop for Aside {
             && let Ok(node) = self.spot.node()
         {
             let _ = node.set_xattr(ntfs3g::REPARSE, &self.payload);
-            look_twice(&self.spot);
+            look_twice(&self.spot.dir, &self.spot.name);
         }
     }
 }

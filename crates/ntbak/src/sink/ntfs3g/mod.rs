@@ -16,7 +16,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -315,7 +315,7 @@ impl Ntfs3gSink {
     }
 
     fn look_twice(&self) -> Result<Node> {
-        look_twice(self.target.spot());
+        look_twice(&self.target.spot().dir, self.target.name());
         self.target.node()
     }
 
@@ -499,10 +499,10 @@ impl FileSink for Ntfs3gSink {
 }
 
 /// Looks at a file until its changed kind has reached the kernel; a descriptor from before is no use any more.
-fn look_twice(spot: &Spot) {
+fn look_twice(dir: impl AsFd, name: &OsStr) {
     for _ in 0..2 {
         // The first answer may be EIO.
-        let _ = rustix::fs::statat(&spot.dir, &spot.name, AtFlags::SYMLINK_NOFOLLOW);
+        let _ = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW);
     }
 }
 
