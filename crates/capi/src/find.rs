@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::sync::{Arc, Mutex};
 
 use ntbak::Result;
-use ntbak::win32::{FindData, FindFile, find_first_file, find_next_file};
+use ntbak::win32::{FindData, FindFile, HandleId, find_first_file, find_next_file};
 
 use crate::fence::{boolean, handle, locked};
 use crate::memory::{put, wanted};
@@ -23,14 +23,8 @@ pub unsafe extern "C" fn ntbak_find_first_file_w(
     name: *const NtbakChar16,
     data: *mut NtbakFindDataW,
 ) -> NtbakHandle {
-    handle(|| {
-        wanted(data)?;
-        // SAFETY: as the caller of C vouches.
-        let (search, found) = find_first_file(system(), unsafe { wide(name) }?)?;
-        // SAFETY: the same.
-        unsafe { put(data, wide_data(&found)?) }?;
-        process::open(Object::FindFile(Arc::new(Mutex::new(search))))
-    })
+    // SAFETY: as the caller of C vouches.
+    handle(|| unsafe { first(|| wide(name), data, wide_data) })
 }
 
 /// FindFirstFileA: with names in UTF-8. Errors: also 234, a name has more than 259 bytes.
@@ -39,36 +33,22 @@ pub unsafe extern "C" fn ntbak_find_first_file_a(
     name: *const c_char,
     data: *mut NtbakFindDataA,
 ) -> NtbakHandle {
-    handle(|| {
-        wanted(data)?;
-        // SAFETY: as the caller of C vouches.
-        let (search, found) = find_first_file(system(), unsafe { narrow(name) }?)?;
-        // SAFETY: the same.
-        unsafe { put(data, narrow_data(&found)?) }?;
-        process::open(Object::FindFile(Arc::new(Mutex::new(search))))
-    })
+    // SAFETY: as the caller of C vouches.
+    handle(|| unsafe { first(|| narrow(name), data, narrow_data) })
 }
 
 /// FindNextFileW. Errors: 6; 18 there are no more; 87 `data` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_find_next_file_w(search: NtbakHandle, data: *mut NtbakFindDataW) -> NtbakBool {
-    boolean(|| {
-        wanted(data)?;
-        let found = next(search)?;
-        // SAFETY: as the caller of C vouches.
-        unsafe { put(data, wide_data(&found)?) }
-    })
+    // SAFETY: as the caller of C vouches.
+    boolean(|| unsafe { next(search, data, wide_data) })
 }
 
 /// FindNextFileA. Errors: also 234, a name has more than 259 bytes; the next call gives the file behind it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ntbak_find_next_file_a(search: NtbakHandle, data: *mut NtbakFindDataA) -> NtbakBool {
-    boolean(|| {
-        wanted(data)?;
-        let found = next(search)?;
-        // SAFETY: as the caller of C vouches.
-        unsafe { put(data, narrow_data(&found)?) }
-    })
+    // SAFETY: as the caller of C vouches.
+    boolean(|| unsafe { next(search, data, narrow_data) })
 }
 
 /// FindClose: of a search for files, streams or names. Errors: 6.
@@ -79,12 +59,34 @@ pub extern "C" fn ntbak_find_close(search: NtbakHandle) -> NtbakBool {
     boolean(|| process::close(search, is_search).map(drop))
 }
 
-fn next(search: NtbakHandle) -> Result<FindData> {
+/// A search, and the first file of it as the function tells it.
+///
+/// # Safety
+/// `data` is NULL or has room for a `D`.
+unsafe fn first<D>(
+    name: impl FnOnce() -> Result<Vec<u8>>,
+    data: *mut D,
+    told: fn(&FindData) -> Result<D>,
+) -> Result<HandleId> {
+    wanted(data)?;
+    let (search, found) = find_first_file(system(), name()?)?;
+    // SAFETY: as the caller vouches.
+    unsafe { put(data, told(&found)?) }?;
+    process::open(Object::FindFile(Arc::new(Mutex::new(search))))
+}
+
+/// The next file of a search.
+///
+/// # Safety
+/// As [`first`].
+unsafe fn next<D>(search: NtbakHandle, data: *mut D, told: fn(&FindData) -> Result<D>) -> Result<()> {
+    wanted(data)?;
     let Object::FindFile(search) = process::object(search)? else {
         return Err(no_handle("the handle is not that of a search for files"));
     };
-    let mut search = locked::<FindFile>(&search)?;
-    find_next_file(&mut search)
+    let found = find_next_file(&mut *locked::<FindFile>(&search)?)?;
+    // SAFETY: as the caller vouches.
+    unsafe { put(data, told(&found)?) }
 }
 
 fn wide_data(found: &FindData) -> Result<NtbakFindDataW> {
