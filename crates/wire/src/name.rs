@@ -91,16 +91,7 @@ impl Name {
     #[must_use]
     pub fn to_wtf8(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.0.len());
-        for unit in char::decode_utf16(self.0.iter().copied()) {
-            match unit {
-                Ok(character) => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
-                Err(unpaired) => {
-                    let unit = unpaired.unpaired_surrogate();
-                    let tail = |bits: u16| 0x80 | (bits & 0x3F) as u8;
-                    out.extend_from_slice(&[0xE0 | (unit >> 12) as u8, tail(unit >> 6), tail(unit)]);
-                }
-            }
-        }
+        append_wtf8(&self.0, &mut out);
         out
     }
 
@@ -134,6 +125,21 @@ impl fmt::Display for Name {
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{self}\"")
+    }
+}
+
+/// Appends UTF-16 code units as WTF-8: UTF-8 that can have unpaired surrogates, too.
+pub fn append_wtf8(units: &[u16], out: &mut Vec<u8>) {
+    for unit in char::decode_utf16(units.iter().copied()) {
+        match unit {
+            Ok(character) if character.is_ascii() => out.push(character as u8),
+            Ok(character) => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            Err(unpaired) => {
+                let unit = unpaired.unpaired_surrogate();
+                let tail = |bits: u16| 0x80 | (bits & 0x3F) as u8;
+                out.extend_from_slice(&[0xE0 | (unit >> 12) as u8, tail(unit >> 6), tail(unit)]);
+            }
+        }
     }
 }
 

@@ -164,6 +164,19 @@ impl FileInfo {
     pub fn short_name(&self) -> Option<&Name> {
         self.links.first()?.short.as_ref()
     }
+
+    /// The same without the names, but for the 8.3 name of the first link: what an archive keeps beside the path.
+    #[must_use]
+    pub fn without_names(&self) -> Self {
+        let Self {
+            attributes, times, node, links: _, link_count, case_sensitive, unix_mode, unix_owner, ..
+        } = *self;
+        let short = self.short_name().cloned();
+        let link =
+            short.map(|short| Link { parent: NodeId::default(), name: Vec::new(), short: Some(short) });
+        let (links, wof, ntfs) = (link.into_iter().collect(), self.wof.clone(), self.ntfs);
+        Self { attributes, times, node, links, link_count, case_sensitive, unix_mode, unix_owner, wof, ntfs }
+    }
 }
 
 /// A file within its source: an NTFS file reference, an inode number.
