@@ -1,7 +1,5 @@
 //! From facts to records of an extended header: the mirror of [`decode`](super::decode).
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use ntbak_wire::record::{FileInfo, SmallKind, StreamFlags, StreamHead};
 use ntbak_wire::reparse::{ReparseBuffer, Target};
 use ntbak_wire::{FileAttributes, Name, ea};
@@ -27,8 +25,12 @@ impl Builder {
         pax::push(&mut self.0, key.as_bytes(), value);
     }
 
+    fn number(&mut self, key: &str, value: u64) {
+        self.put(key, itoa::Buffer::new().format(value).as_bytes());
+    }
+
     fn base64(&mut self, key: &str, value: &[u8]) {
-        self.put(key, STANDARD.encode(value).as_bytes());
+        pax::push_base64(&mut self.0, key.as_bytes(), value);
     }
 
     fn flag(&mut self, key: &str, set: bool) {
@@ -68,11 +70,11 @@ impl Builder {
                 self.put(key, time::format(time).as_bytes());
             }
         }
-        self.put(keys::ATTRIBUTES, info.attributes.bits().to_string().as_bytes());
+        self.number(keys::ATTRIBUTES, info.attributes.bits().into());
         self.short_name(info.short_name());
         self.flag(keys::CASE_SENSITIVE, info.case_sensitive);
         if info.node.0 != 0 {
-            self.put(keys::FILE_ID, info.node.0.to_string().as_bytes());
+            self.number(keys::FILE_ID, info.node.0);
         }
         if let Some(fields) = &info.ntfs {
             let fields = super::si_fields(fields).into_iter().filter(|(_, value)| *value != 0);
@@ -115,7 +117,7 @@ impl Builder {
         let mut kept = Vec::new();
         for entry in entries.iter().filter(|entry| as_key(&entry.name)) {
             let key = [keys::EA_PREFIX.as_bytes(), &entry.name].concat();
-            pax::push(&mut self.0, &key, STANDARD.encode(&entry.value).as_bytes());
+            pax::push_base64(&mut self.0, &key, &entry.value);
             kept.push(ea::Ea::new(0, &*entry.name, &*entry.value));
         }
         // The order of records is lost in other hands, so it is only trusted with one entry.
@@ -140,7 +142,7 @@ impl Builder {
         self.flag(keys::SPARSE, head.flags.contains(StreamFlags::SPARSE));
         self.flag(keys::COMPRESSED, head.flags.contains(StreamFlags::COMPRESSED));
         if head.vdl < head.size {
-            self.put(keys::VDL, head.vdl.to_string().as_bytes());
+            self.number(keys::VDL, head.vdl);
         }
     }
 

@@ -1,8 +1,10 @@
 //! Extended headers: records `LENGTH KEY=VALUE\n`. The length rules, never the newline.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::ops::Range;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::error::{Error, Result};
 
@@ -78,18 +80,33 @@ fn split(rest: &[u8]) -> Result<(usize, Range<usize>, Range<usize>), &'static st
 
 /// Appends one record.
 pub(crate) fn push(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    push_as(out, key, value.len(), |to| to.copy_from_slice(value));
+}
+
+/// The same with a value in base64.
+pub(crate) fn push_base64(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    push_as(out, key, value.len().div_ceil(3) * 4, |to| {
+        // It has just the room that it needs.
+        let _ = STANDARD.encode_slice(value, to);
+    });
+}
+
+/// Appends a record whose value has `len` bytes, and is written by `write`.
+fn push_as(out: &mut Vec<u8>, key: &[u8], len: usize, write: impl FnOnce(&mut [u8])) {
     // Space, `=` and newline; then the digits of the length, which count themselves.
-    let body = key.len() + value.len() + 3;
+    let (value, body) = (len, key.len() + len + 3);
     let digits = |len: usize| len.ilog10() as usize + 1;
     let mut len = body + 1;
     while len != body + digits(len) {
         len = body + digits(len);
     }
-    // Writing into memory cannot fail.
-    let _ = write!(out, "{len} ");
+    out.extend_from_slice(itoa::Buffer::new().format(len).as_bytes());
+    out.push(b' ');
     out.extend_from_slice(key);
     out.push(b'=');
-    out.extend_from_slice(value);
+    let start = out.len();
+    out.resize(start + value, 0);
+    write(out.get_mut(start..).unwrap_or_default());
     out.push(b'\n');
 }
 
