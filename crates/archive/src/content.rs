@@ -130,9 +130,9 @@ fn only_zeros(hole: &[u8]) -> Result<(), Cow<'static, str>> {
 /// Ranges as a hole map can have them: GNU tar writes and reads each but the last one in whole blocks, whatever its
 /// length; other programs do not. Where lengths are multiples of a block they agree, and on NTFS all are. So others
 /// grow by up to 511 bytes of zeros, and ranges that then touch become one.
-pub(crate) fn whole_blocks(extents: Vec<Extent>) -> Vec<Extent> {
+pub(crate) fn whole_blocks(extents: &[Extent]) -> Vec<Extent> {
     let mut rounded: Vec<Extent> = Vec::with_capacity(extents.len());
-    for extent in extents.into_iter().filter(|extent| extent.len != 0) {
+    for &extent in extents.iter().filter(|extent| extent.len != 0) {
         if let Some(last) = rounded.last_mut()
             && extent.offset >= last.end()
         {

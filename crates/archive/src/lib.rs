@@ -48,4 +48,4 @@ pub use reader::ArchiveReader;
 pub use remark::Remark;
 pub use verify::{Kind, OpenSource, SeekSource, kind, open, verify};
 pub use volume::{FORMAT, Source, Volume};
-pub use writer::ArchiveWriter;
+pub use writer::{ArchiveWriter, Fragment};

@@ -66,19 +66,8 @@ impl EntryPath {
     /// Looks at a path as an archive has it. `./` and `.` are the root, whose path has no bytes.
     #[must_use]
     pub fn new(stored: &[u8]) -> Self {
-        let mut bytes = stored;
-        while let Some(rest) = bytes.strip_prefix(b"./") {
-            bytes = rest;
-        }
-        let is_root = !stored.is_empty() && bytes.is_empty() || bytes == b".";
-        if is_root {
-            return Self::default();
-        }
-        let trimmed = match bytes.strip_suffix(b"/") {
-            Some(rest) if !rest.is_empty() => rest,
-            _ => bytes,
-        };
-        Self { flaws: flaws(trimmed), bytes: trimmed.to_owned() }
+        let (bytes, flaws) = look(stored);
+        Self { bytes: bytes.to_owned(), flaws }
     }
 
     /// The bytes, whatever they are; none for the root.
@@ -124,6 +113,22 @@ impl EntryPath {
         let name = if self.bytes.is_empty() { b"." } else { self.bytes.as_slice() };
         [name, b":"].concat()
     }
+}
+
+/// A path as an archive has it without what says nothing, and what may be wrong with it.
+pub(crate) fn look(stored: &[u8]) -> (&[u8], PathFlaws) {
+    let mut bytes = stored;
+    while let Some(rest) = bytes.strip_prefix(b"./") {
+        bytes = rest;
+    }
+    if !stored.is_empty() && bytes.is_empty() || bytes == b"." {
+        return (b"", PathFlaws::empty());
+    }
+    let trimmed = match bytes.strip_suffix(b"/") {
+        Some(rest) if !rest.is_empty() => rest,
+        _ => bytes,
+    };
+    (trimmed, flaws(trimmed))
 }
 
 fn flaws(path: &[u8]) -> PathFlaws {

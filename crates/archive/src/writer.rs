@@ -6,6 +6,7 @@
 //! * the extents of a stream ([`ArchiveWriter::EXTENTS_FIRST`]): [`Extents::Unknown`] is refused when there is content;
 //! * the small payloads: one that comes behind the content is kept in an entry of its own behind its file.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use ntbak_wire::record::{Extent, Extents, FileInfo, Record, SmallKind, StreamFlags, StreamHead};
@@ -18,11 +19,15 @@ use crate::facts::{Facts, Linux};
 use crate::manifest::register::Register;
 use crate::manifest::write::{Lines, Spool};
 use crate::manifest::{MANIFEST, VOLUME};
-use crate::path::{EntryPath, escape};
+use crate::path::{EntryPath, PathFlaws, escape, look};
 use crate::remark::Remark;
 use crate::tar::write::{NewEntry, TarWriter};
 use crate::time;
 use crate::volume::Volume;
+
+mod fragment;
+
+pub use fragment::Fragment;
 
 /// The name of the entry with facts that came behind the content of their file.
 const LATE: &[u8] = b"ntbak-late";
@@ -42,6 +47,8 @@ pub struct ArchiveWriter<W: Write> {
     /// The current file, as the archive has it: relative, no `/` at its end, empty for the root.
     path: Vec<u8>,
     facts: Facts,
+    /// Records of the header before, whose memory is used again.
+    records: Builder,
     /// The unnamed stream, while it is empty and the header is not yet written.
     empty: Option<StreamHead>,
     content: Content,
@@ -94,20 +101,27 @@ impl<W: Write> ArchiveWriter<W> {
     }
 
     fn start(target: W, register: Register, volume: &Volume) -> Result<Self> {
-        let mut writer = Self {
-            tar: TarWriter::new(target, register),
-            state: State::Idle,
-            path: Vec::new(),
-            facts: Facts::default(),
-            empty: None,
-            content: Content::default(),
-        };
+        let mut writer = Self::over(TarWriter::new(target, register));
         let json = volume.to_json();
         writer.tar.begin(&plain_entry(VOLUME, json.len() as u64))?;
         writer.tar.data(&json)?;
         writer.path = VOLUME.to_owned();
         writer.end_entry(None)?;
         Ok(writer)
+    }
+
+    /// A writer that has written nothing yet.
+    fn over(tar: TarWriter<W>) -> Self {
+        let (state, path, facts) = (State::Idle, Vec::new(), Facts::default());
+        Self {
+            tar,
+            state,
+            path,
+            facts,
+            records: Builder::default(),
+            empty: None,
+            content: Content::default(),
+        }
     }
 
     /// Bytes of the uncompressed archive so far.
@@ -148,7 +162,7 @@ impl<W: Write> ArchiveWriter<W> {
         match record {
             Record::File(info) => {
                 self.expect(State::Gathering, "basic information behind other records of its file")?;
-                self.facts.info = (*info).clone();
+                self.facts.info = info.without_names();
             }
             Record::Small(kind, payload) => self.small(*kind, payload)?,
             Record::Stream(head) => self.stream(head)?,
@@ -259,11 +273,11 @@ impl<W: Write> ArchiveWriter<W> {
 
     /// Which bytes of a stream are stored.
     fn content_of(&self, head: &StreamHead) -> Result<Content> {
-        let whole = |len| vec![Extent { offset: 0, len }];
+        let whole = |len| if len == 0 { Vec::new() } else { vec![Extent { offset: 0, len }] };
         let is_sparse = head.flags.contains(StreamFlags::SPARSE);
         let (extents, mapped) = match &head.extents {
             _ if head.size == 0 => (Vec::new(), false),
-            Extents::Known(extents) => (extents.clone(), true),
+            Extents::Known(extents) => (whole_blocks(extents), true),
             Extents::Unknown => {
                 return Err(self.fault(
                     "a sparse stream whose ranges are not known before its content; ask the source for them first",
@@ -273,7 +287,6 @@ impl<W: Write> ArchiveWriter<W> {
             Extents::All if head.size - head.vdl >= WORTH_A_MAP && !is_sparse => (whole(head.vdl), true),
             Extents::All => (whole(head.size), false),
         };
-        let extents = whole_blocks(extents);
         Content::new(head.name.clone(), head.size, extents, mapped).map_err(|why| self.fault(why))
     }
 
@@ -446,16 +459,17 @@ impl<W: Write> ArchiveWriter<W> {
         if path.is_empty() {
             return Ok(Vec::new());
         }
-        let looked_at = EntryPath::new(path);
-        if let Err(flaws) = looked_at.plain() {
-            let why = format!("no path for an archive: {}", flaws.why());
+        let (bytes, flaws) = look(path);
+        let dangerous = flaws & PathFlaws::DANGEROUS;
+        if !dangerous.is_empty() {
+            let why = format!("no path for an archive: {}", dangerous.why());
             return Err(Error::records(self.offset(), why).in_entry(path));
         }
-        Ok(escape(looked_at.as_bytes()))
+        Ok(escape(bytes))
     }
 
     fn tell_renamed(&mut self, path: &[u8]) -> Result<Option<Remark>> {
-        if self.path == path || self.path == EntryPath::new(path).as_bytes() {
+        if self.path == path || self.path == look(path).0 {
             return Ok(None);
         }
         let why = format!(
@@ -478,7 +492,8 @@ impl<W: Write> ArchiveWriter<W> {
 
     /// Writes the header of the file itself. When that fails the file is given up, and nothing of it is in the archive.
     fn write_main(&mut self, main: &Main<'_>, content: Content) -> Result<()> {
-        let mut records = Builder::default();
+        let mut records = std::mem::replace(&mut self.records, Builder(Vec::new()));
+        records.0.clear();
         records.facts(&self.facts);
         match main {
             Main::Stream(head) => records.stream(head),
@@ -495,10 +510,8 @@ impl<W: Write> ArchiveWriter<W> {
             (None, true) => b'5',
             (None, false) => b'0',
         };
-        let mut name = if self.path.is_empty() { b".".to_vec() } else { self.path.clone() };
-        if typeflag == b'5' {
-            name.push(b'/');
-        }
+        let path: &[u8] = if self.path.is_empty() { b"." } else { &self.path };
+        let name: Cow<'_, [u8]> = if typeflag == b'5' { [path, b"/"].concat().into() } else { path.into() };
         let info = &self.facts.info;
         let entry = NewEntry {
             name: &name,
@@ -513,6 +526,7 @@ impl<W: Write> ArchiveWriter<W> {
         };
         self.state = State::Idle;
         self.tar.begin(&entry)?;
+        self.records = records;
         self.content = content;
         match main {
             Main::Nothing => {

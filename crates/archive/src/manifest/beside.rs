@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
+use super::aside::Entered;
 use super::write::Lines;
 use crate::remark::Remark;
 use crate::tar::Span;
@@ -23,10 +24,12 @@ pub(crate) struct Beside {
     spare: VecDeque<Arc<Vec<u8>>>,
 }
 
-/// The next bytes of the archive, and what ends in them.
-struct Piece {
-    bytes: Arc<Vec<u8>>,
-    ends: Ends,
+/// What comes next in the archive.
+enum Piece {
+    /// Bytes, and what ends in them.
+    Bytes(Arc<Vec<u8>>, Ends),
+    /// Entries that are hashed, from this byte on.
+    Entered(Entered, u64),
 }
 
 /// Entries that end in a buffer, and what was told meanwhile.
@@ -72,14 +75,29 @@ impl Beside {
     /// Gives a full buffer to the thread; it can be read meanwhile.
     pub(super) fn hash(&mut self, buffer: Vec<u8>) -> io::Result<Arc<Vec<u8>>> {
         let bytes = Arc::new(buffer);
-        let piece = Piece { bytes: Arc::clone(&bytes), ends: std::mem::take(&mut self.next) };
-        let sent = self.pieces.as_ref().map(|pieces| pieces.send(piece));
-        // The thread has ended before its time: it tells why.
-        if !matches!(sent, Some(Ok(()))) {
-            self.end()?;
-            return Err(ended());
-        }
+        let ends = std::mem::take(&mut self.next);
+        self.send(Piece::Bytes(Arc::clone(&bytes), ends))?;
         Ok(bytes)
+    }
+
+    /// Entries that were written aside come next, from this byte of the archive on.
+    pub(super) fn enter(&mut self, entered: Entered, offset: u64) -> io::Result<()> {
+        self.send(Piece::Entered(entered, offset))
+    }
+
+    fn send(&mut self, piece: Piece) -> io::Result<()> {
+        let sent = self.pieces.as_ref().map(|pieces| pieces.send(piece));
+        if matches!(sent, Some(Ok(()))) {
+            return Ok(());
+        }
+        // The thread has ended before its time: it tells why.
+        self.end()?;
+        Err(ended())
+    }
+
+    /// Whether nothing ends in what was not given to the thread yet.
+    pub(super) fn is_settled(&self) -> bool {
+        self.next.entries.is_empty() && self.next.remarks.is_empty()
     }
 
     /// A buffer to be filled next, in exchange for one that was written.
@@ -121,7 +139,14 @@ fn ended() -> io::Error {
 
 fn work(queue: &Receiver<Piece>, lines: &mut Lines) -> io::Result<()> {
     let mut hasher = blake3::Hasher::new();
-    while let Ok(Piece { bytes, ends }) = queue.recv() {
+    while let Ok(piece) = queue.recv() {
+        let (bytes, ends) = match piece {
+            Piece::Bytes(bytes, ends) => (bytes, ends),
+            Piece::Entered(entered, offset) => {
+                entered.enter(offset, lines)?;
+                continue;
+            }
+        };
         let mut from = 0;
         let mut names = ends.names.as_slice();
         for End { at, offset, size, path, stream } in ends.entries {

@@ -20,6 +20,7 @@ not UTF-8 has `path_raw` or `stream_raw` (base64 of its WTF-8 or bytes) beside i
 [`write`] and [`read`] are mirrors; [`register`] hashes what is written, and enters it.
 */
 
+pub(crate) mod aside;
 mod beside;
 pub(crate) mod read;
 pub(crate) mod register;

@@ -38,6 +38,10 @@ pub(crate) fn field(block: &Block, (at, len): (usize, usize)) -> &[u8] {
     block.get(at..at + len).unwrap_or_default()
 }
 
+fn field_mut(block: &mut Block, (at, len): (usize, usize)) -> &mut [u8] {
+    block.get_mut(at..at + len).unwrap_or_default()
+}
+
 fn text(block: &Block, place: (usize, usize)) -> &[u8] {
     let field = field(block, place);
     field.split(|byte| *byte == 0).next().unwrap_or_default()
@@ -103,7 +107,8 @@ fn check_sum(block: &Block, offset: u64) -> Result<()> {
 /// What is written into a header block.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Fields<'a> {
-    pub(crate) name: &'a [u8],
+    /// In two parts: the first one is a folder that the file is not in.
+    pub(crate) name: [&'a [u8]; 2],
     pub(crate) link: &'a [u8],
     pub(crate) typeflag: u8,
     pub(crate) size: u64,
@@ -114,20 +119,12 @@ pub(crate) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// The block. Names that are too long are cut, and numbers that are too large become 0: an extended header has
-    /// the true ones ([`fits_name`], [`fits_size`]).
+    /// The block. Names that are too long are cut, what is not ASCII in them becomes `_`, and numbers that are too large
+    /// become 0: an extended header has the true ones ([`fits_name`], [`fits_size`]).
     pub(crate) fn build(&self) -> Block {
         let mut block = [0; BLOCK];
-        let mut put = |(at, len): (usize, usize), bytes: &[u8]| {
-            let len = len.min(bytes.len());
-            if let (Some(to), Some(from)) = (block.get_mut(at..at + len), bytes.get(..len)) {
-                to.copy_from_slice(from);
-            }
-        };
-        put(NAME, self.name);
-        put(LINK, self.link);
-        put(TYPEFLAG, &[self.typeflag]);
-        put(MAGIC, b"ustar\x0000");
+        field_mut(&mut block, TYPEFLAG).fill(self.typeflag);
+        field_mut(&mut block, MAGIC).copy_from_slice(b"ustar\x0000");
         for (place, value) in [
             (MODE, u64::from(self.mode)),
             (UID, u64::from(self.uid)),
@@ -135,19 +132,18 @@ impl Fields<'_> {
             (SIZE, self.size),
             (MTIME, self.mtime),
         ] {
-            let mut digits = [0; 12];
-            let digits = digits.get_mut(..place.1).unwrap_or_default();
-            number::write(digits, value);
-            put(place, digits);
+            number::write(field_mut(&mut block, place), value);
         }
-        put(CHECKSUM, b"        ");
+        field_mut(&mut block, CHECKSUM).fill(b' ');
+        let [folder, name] = self.name;
+        for (place, text) in [(NAME, folder.iter().chain(name)), (LINK, self.link.iter().chain(&[]))] {
+            for (to, byte) in field_mut(&mut block, place).iter_mut().zip(text) {
+                *to = if (0x20..0x7F).contains(byte) { *byte } else { b'_' };
+            }
+        }
         let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
         // Six digits, NUL, space, as everybody writes it.
-        let mut digits = [b' '; 8];
-        number::write(digits.get_mut(..7).unwrap_or_default(), sum.into());
-        for (to, from) in block.iter_mut().skip(CHECKSUM.0).zip(digits) {
-            *to = from;
-        }
+        number::write(field_mut(&mut block, (CHECKSUM.0, 7)), sum.into());
         block
     }
 }
@@ -155,12 +151,6 @@ impl Fields<'_> {
 /// Whether a name or link name can stand in its field: short, ASCII, without NUL.
 pub(crate) fn fits_name(name: &[u8]) -> bool {
     name.len() <= NAME.1 && name.iter().all(|byte| (0x20..0x7F).contains(byte))
-}
-
-/// A name for the field when the true one does not fit: ASCII, cut.
-pub(crate) fn cut_name(name: &[u8]) -> Vec<u8> {
-    let ascii = |byte: &u8| if (0x20..0x7F).contains(byte) { *byte } else { b'_' };
-    name.iter().take(NAME.1).map(ascii).collect()
 }
 
 pub(crate) fn fits_size(size: u64) -> bool {
@@ -174,7 +164,7 @@ mod tests {
     #[test]
     fn a_block_is_read_as_it_was_written() {
         let fields = Fields {
-            name: b"a/b",
+            name: [b"a", b"/b"],
             link: b"c",
             typeflag: b'2',
             size: 77,
@@ -191,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_breaks_the_checksum_but_those_of_its_own_field() {
-        let block = Fields { name: b"name", size: 5, typeflag: b'0', ..Fields::default() }.build();
+        let block = Fields { name: [b"", b"name"], size: 5, typeflag: b'0', ..Fields::default() }.build();
         for bit in 0..BLOCK * 8 {
             let mut flipped = block;
             flipped[bit / 8] ^= 1 << (bit % 8);
@@ -203,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_prefix_belongs_to_the_name_only_in_ustar() {
-        let mut block = Fields { name: b"name", typeflag: b'0', ..Fields::default() }.build();
+        let mut block = Fields { name: [b"", b"name"], typeflag: b'0', ..Fields::default() }.build();
         block[345..348].copy_from_slice(b"dir");
         let sum = |block: &mut Block| {
             block[148..156].fill(b' ');

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::error::{Error, Result};
+use crate::manifest::aside::Entered;
 use crate::manifest::register::{Hashed, Register};
 use crate::manifest::write::Closed;
 use crate::remark::Remark;
@@ -24,7 +25,11 @@ pub(crate) struct Output<W> {
 
 impl<W: Write> Output<W> {
     pub(crate) fn new(target: W, register: Register) -> Self {
-        Self { target, buffer: Vec::with_capacity(BUFFER), offset: 0, entry: 0, register }
+        Self::with_buffer(target, Vec::with_capacity(BUFFER), register)
+    }
+
+    pub(crate) fn with_buffer(target: W, buffer: Vec<u8>, register: Register) -> Self {
+        Self { target, buffer, offset: 0, entry: 0, register }
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -33,7 +38,11 @@ impl<W: Write> Output<W> {
 
     pub(crate) fn write(&mut self, data: &[u8]) -> Result<()> {
         self.offset += data.len() as u64;
-        if data.len() >= LARGE && self.register.is_here() {
+        if self.register.is_aside() {
+            self.buffer.extend_from_slice(data);
+            return Ok(());
+        }
+        if data.len() >= LARGE && self.register.lets_pass() {
             self.flush()?;
             self.register.pass(data);
             return self.put(data);
@@ -75,6 +84,24 @@ impl<W: Write> Output<W> {
         entered.map_err(|error| Error::io(self.offset, "writing the manifest's spool", error))
     }
 
+    /// Writes entries that were written aside, where one ends: their buffer, empty.
+    pub(crate) fn append(&mut self, mut bytes: Vec<u8>, entered: Entered) -> Result<Vec<u8>> {
+        self.flush()?;
+        let offset = self.offset;
+        self.offset += bytes.len() as u64;
+        self.entry = self.offset;
+        let done = self.register.enter(entered, offset);
+        done.map_err(|error| Error::io(offset, "writing the manifest's spool", error))?;
+        self.put(&bytes)?;
+        bytes.clear();
+        Ok(bytes)
+    }
+
+    /// All entries, which were written aside.
+    pub(crate) fn into_aside(self) -> (Vec<u8>, Entered) {
+        (self.buffer, self.register.into_entered())
+    }
+
     /// No more entries but the manifest; `None` when it was written already.
     pub(crate) fn close(&mut self) -> Result<Option<Closed>> {
         self.flush()?;
@@ -91,6 +118,9 @@ impl<W: Write> Output<W> {
     }
 
     fn flush(&mut self) -> Result<()> {
+        if self.buffer.is_empty() && self.register.is_settled() {
+            return Ok(());
+        }
         let hashed = self.register.hash(std::mem::take(&mut self.buffer));
         let hashed = hashed.map_err(|error| Error::io(self.offset, "hashing the archive", error))?;
         let done = match &hashed {

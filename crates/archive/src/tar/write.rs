@@ -43,6 +43,10 @@ impl<W: Write> TarWriter<W> {
         Self { output: Output::new(target, register), data: 0, padding: 0 }
     }
 
+    pub(crate) fn with_buffer(target: W, buffer: Vec<u8>, register: Register) -> Self {
+        Self { output: Output::with_buffer(target, buffer, register), data: 0, padding: 0 }
+    }
+
     /// Begins an entry; its content (of a sparse one: its ranges one behind the other) follows by
     /// [`TarWriter::data`].
     pub(crate) fn begin(&mut self, entry: &NewEntry<'_>) -> Result<()> {
@@ -53,67 +57,31 @@ impl<W: Write> TarWriter<W> {
             }
             _ => entry.size,
         };
-        let records = self.records(entry, stored)?;
-        if !records.is_empty() {
-            let name = header::cut_name(&[b"PaxHeaders/", entry.name].concat());
-            let size = records.len() as u64;
-            let fields = Fields { name: &name, typeflag: b'x', size, mode: 0o644, ..Fields::default() };
+        let records = records(entry, stored);
+        let size = (records.len() + entry.records.len()) as u64;
+        if size > MAX_HEADER as u64 {
+            let (offset, limit) = (self.output.offset(), MAX_HEADER as u64);
+            return Err(Error::too_large(offset, "bytes of extended headers", size, limit));
+        }
+        if size > 0 {
+            let name = [b"PaxHeaders/", entry.name];
+            let fields = Fields { name, typeflag: b'x', size, mode: 0o644, ..Fields::default() };
             self.output.write(&fields.build())?;
             self.output.write(&records)?;
+            self.output.write(entry.records)?;
             self.output.zeros(padding(size))?;
         }
-        let sparse_name;
-        let mut name = entry.name;
-        if entry.extents.is_some() {
-            // What a program that knows no sparse files makes of it must not take the place of the file.
-            sparse_name = [b"GNUSparseFile.0/", name].concat();
-            name = &sparse_name;
-        }
-        let (name, link) = (header::cut_name(name), header::cut_name(entry.link));
+        // What a program that knows no sparse files makes of one must not take the place of the file.
+        let folder: &[u8] = if entry.extents.is_some() { b"GNUSparseFile.0/" } else { b"" };
+        let (name, link) = ([folder, entry.name], entry.link);
         let (uid, gid) = entry.owner.unwrap_or_default();
         let (typeflag, mode, mtime) = (entry.typeflag, entry.mode, entry.mtime);
-        let fields = Fields { name: &name, link: &link, typeflag, size: stored, mode, uid, gid, mtime };
+        let fields = Fields { name, link, typeflag, size: stored, mode, uid, gid, mtime };
         self.output.write(&fields.build())?;
         self.output.write(map.as_deref().unwrap_or_default())?;
         self.data = stored - map.map_or(0, |map| map.len() as u64);
         self.padding = padding(stored);
         Ok(())
-    }
-
-    /// The extended header of an entry.
-    fn records(&self, entry: &NewEntry<'_>, stored: u64) -> Result<Vec<u8>> {
-        let mut records = Vec::with_capacity(entry.records.len() + 256);
-        let mut put = |key: &str, value: &[u8]| pax::push(&mut records, key.as_bytes(), value);
-        let not_utf8 = |name: &[u8]| std::str::from_utf8(name).is_err();
-        if not_utf8(entry.name) || not_utf8(entry.link) {
-            // It speaks of the records behind it.
-            put(keys::CHARSET, b"BINARY");
-        }
-        if entry.extents.is_some() {
-            put(keys::SPARSE_MAJOR, b"1");
-            put(keys::SPARSE_MINOR, b"0");
-            put(keys::SPARSE_NAME, entry.name);
-            put(keys::SPARSE_REAL_SIZE, entry.size.to_string().as_bytes());
-        } else if !header::fits_name(entry.name) {
-            put(keys::PATH, entry.name);
-        }
-        if !header::fits_name(entry.link) {
-            put(keys::LINKPATH, entry.link);
-        }
-        if !header::fits_size(stored) {
-            put(keys::SIZE, stored.to_string().as_bytes());
-        }
-        // Always, for the field of the header cannot say that there is no owner.
-        if let Some((uid, gid)) = entry.owner {
-            put(keys::UID, uid.to_string().as_bytes());
-            put(keys::GID, gid.to_string().as_bytes());
-        }
-        records.extend_from_slice(entry.records);
-        if records.len() > MAX_HEADER {
-            let (found, limit) = (records.len() as u64, MAX_HEADER as u64);
-            return Err(Error::too_large(self.output.offset(), "bytes of extended headers", found, limit));
-        }
-        Ok(records)
     }
 
     /// Writes content of the current entry; never more than it wants.
@@ -144,4 +112,35 @@ impl<W: Write> TarWriter<W> {
         self.output.zeros(2 * BLOCK as u64)?;
         self.output.finish()
     }
+}
+
+/// Records of an extended header that are about the entry itself; further ones stand behind them.
+fn records(entry: &NewEntry<'_>, stored: u64) -> Vec<u8> {
+    let mut records = Vec::new();
+    let mut put = |key: &str, value: &[u8]| pax::push(&mut records, key.as_bytes(), value);
+    let not_utf8 = |name: &[u8]| std::str::from_utf8(name).is_err();
+    if not_utf8(entry.name) || not_utf8(entry.link) {
+        // It speaks of the records behind it.
+        put(keys::CHARSET, b"BINARY");
+    }
+    if entry.extents.is_some() {
+        put(keys::SPARSE_MAJOR, b"1");
+        put(keys::SPARSE_MINOR, b"0");
+        put(keys::SPARSE_NAME, entry.name);
+        put(keys::SPARSE_REAL_SIZE, entry.size.to_string().as_bytes());
+    } else if !header::fits_name(entry.name) {
+        put(keys::PATH, entry.name);
+    }
+    if !header::fits_name(entry.link) {
+        put(keys::LINKPATH, entry.link);
+    }
+    if !header::fits_size(stored) {
+        put(keys::SIZE, stored.to_string().as_bytes());
+    }
+    // Always, for the field of the header cannot say that there is no owner.
+    if let Some((uid, gid)) = entry.owner {
+        put(keys::UID, uid.to_string().as_bytes());
+        put(keys::GID, gid.to_string().as_bytes());
+    }
+    records
 }
