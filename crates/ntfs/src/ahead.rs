@@ -14,6 +14,8 @@ struct Piece {
     /// Byte of the volume.
     from: u64,
     len: usize,
+    /// Bytes of it that are wanted: all but what is behind the valid data length.
+    wanted: usize,
     to: usize,
     stream: usize,
 }
@@ -41,7 +43,8 @@ impl Volume {
             let mut left = valid.next_multiple_of(cluster);
             for (from, len) in stream.plain_runs() {
                 let len = len.min(left) as usize;
-                pieces.push(Piece { from, len, to, stream: index });
+                let wanted = len.min(valid as usize - (to - start));
+                pieces.push(Piece { from, len, wanted, to, stream: index });
                 (to, left) = (to + len, left - len as u64);
                 if left == 0 {
                     break;
@@ -60,7 +63,7 @@ impl Volume {
         for group in pieces.chunk_by(adjoins) {
             for part in Parts(group) {
                 let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
-                let target = buffer.get_mut(first.to..last.to + last.len).unwrap_or_default();
+                let target = buffer.get_mut(first.to..last.to + last.wanted).unwrap_or_default();
                 if self.device().read_exact(first.from, target).is_err() {
                     for piece in part {
                         found.get_mut(piece.stream).and_then(Option::take);

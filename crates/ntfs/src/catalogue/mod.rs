@@ -318,10 +318,14 @@ impl Catalogue {
     /// The names of a file with their 8.3 names, as [`File::links`](crate::File::links) gives them.
     #[must_use]
     pub fn links(&self, file: FileId) -> Vec<Link> {
-        let name = |id: NameId| {
-            let parent = self.names.get(id.0 as usize).map(|entry| entry.parent).unwrap_or_default();
-            FileName { parent, namespace: self.namespace(id), name: Name::from_units(self.name(id).to_vec()) }
-        };
+        let parent = |id: NameId| self.names.get(id.0 as usize).map(|entry| entry.parent).unwrap_or_default();
+        let units = |id: NameId| Name::from_units(self.name(id).to_vec());
+        let mut names = self.names(file);
+        // Most files have one, which has nothing to be put to.
+        if let (Some(only), None) = (names.next(), names.next()) {
+            return vec![Link { parent: parent(only), name: units(only), short: None }];
+        }
+        let name = |id| FileName { parent: parent(id), namespace: self.namespace(id), name: units(id) };
         let names: Vec<FileName> = self.names(file).map(name).collect();
         let (mut links, alone) = pair(&names);
         links.extend(alone);

@@ -17,7 +17,7 @@ use crate::volume::{Volume, system_file};
 use ntbak_wire::bytes::{u16_at, utf16_units};
 
 /// Bytes that are read at once.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 256 << 10;
 /// The most errors that are kept.
 pub(super) const MAX_DAMAGE: usize = 10_000;
 /// The largest bitmap that is compared: that of 2^32 records.
