@@ -46,7 +46,8 @@ fn find(path: &Path, wanted: &[u8], report: &dyn Report) -> Result<Found, Failur
     let mut found = Found::Nothing;
     // Whatever ends the walk: what was found until then is what counts.
     let enough = || ntbak::Error::new(Win32Error::OPERATION_ABORTED, "the file was found");
-    let options = WalkOptions { select: &Select::all(), backup: BackupOptions::default(), report };
+    let (select, backup) = (&Select::all(), BackupOptions::default());
+    let options = WalkOptions { select, backup, report, packing: None };
     let walked = Many::archive_parts(path)?.tree().walk(options, &mut |visit| match visit {
         Visit::File(file) if file.path == wanted => {
             found = Found::File(Box::new(spooled(file.content)));

@@ -200,7 +200,7 @@ pub struct FileRecords<'s> {
     options: BackupOptions,
     walk: Walk,
     state: State,
-    info: FileInfo,
+    info: Cow<'s, FileInfo>,
     head: StreamHead,
     index: usize,
     /// The next of the extents of `head`, while a stream is read whose extents were found out first.
@@ -244,6 +244,16 @@ impl<'s> FileRecords<'s> {
     /// The source cannot be read, or is encrypted.
     pub fn new(source: &'s dyn FileSource, options: BackupOptions, report: FileReport<'s>) -> Result<Self> {
         let info = source.info()?;
+        Self::with_info(source, Cow::Owned(info), options, report)
+    }
+
+    /// The same, where the basic information is known already.
+    pub(crate) fn with_info(
+        source: &'s dyn FileSource,
+        info: Cow<'s, FileInfo>,
+        options: BackupOptions,
+        report: FileReport<'s>,
+    ) -> Result<Self> {
         let encrypted = match info.attributes.contains(FileAttributes::ENCRYPTED) {
             true => match source.encrypted() {
                 // A directory has more than its encryption, which is all that is lost here.

@@ -79,7 +79,9 @@ fn write<W: Write>(
     jobs: usize,
     reporter: &Reporter,
 ) -> Result<(W, String), Failure> {
-    let begin = if jobs > 1 { ArchiveWriter::with_thread } else { ArchiveWriter::new };
+    // Files of images are packed, and hashed, on the threads that read them.
+    let beside = jobs > 1 && tree.is_on_host();
+    let begin = if beside { ArchiveWriter::with_thread } else { ArchiveWriter::new };
     let writer = begin(target, many::spool()?, volume).map_err(ntbak::Error::from)?;
     let mut sink = ArchiveSink::new(writer);
     let counts = transfer(tree, &mut sink, select, reporter)?;

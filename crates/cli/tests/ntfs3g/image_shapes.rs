@@ -17,6 +17,7 @@ fn there_and_elsewhere(a: &Volume) {
     assert_listed(&image, &before);
     let (archive, dir) = (a.beside("a.tar.zst"), a.beside("dir"));
     ntbak(args!["backup", &image, "-o", &archive]).expect(0).lost_only(&[]);
+    threads_make_no_difference(a);
     ntbak(args!["verify", &archive, "--against", &image]).expect(0).lost_only(&[]);
     ntbak(args!["restore", &archive, &dir]).expect(0).lost_only(&[]);
     ntbak(args!["diff", &image, &dir]).expect(0).lost_only(&[]);
@@ -28,6 +29,18 @@ fn there_and_elsewhere(a: &Volume) {
     judge::no_leftovers(&after);
     let members: Vec<_> = IN_COPY.into_iter().filter(|member| *member != "vdl").collect();
     assert_same(&without_clusters(&before), &without_clusters(&after), &members);
+}
+
+/// What threads pack is what one thread writes, byte for byte.
+fn threads_make_no_difference(a: &Volume) {
+    let [one, several] = ["1", "4"].map(|jobs| {
+        let archive = a.beside("jobs.tar");
+        ntbak(args!["backup", "-j", jobs, a.image(), "-o", &archive]).expect(0).lost_only(&[]);
+        let bytes = fs::read(&archive).unwrap();
+        fs::remove_file(&archive).unwrap();
+        bytes
+    });
+    assert!(one == several);
 }
 
 /// A dump without what hangs on the size of clusters: how much a sparse stream takes.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::common::Chance;
 use crate::common::run::{args, ntbak};
 
 fn sample() -> PathBuf {
@@ -48,4 +49,29 @@ fn what_the_sample_image_has_is_listed() {
     let sparse = &find("Users/Bob/disk with holes.bin")["streams"][0];
     assert_eq!((&sparse["sparse"], sparse["allocated"].as_array().unwrap().len()), (&true.into(), 2));
     assert_eq!(find("Users/Bob/Compressed/log.txt")["streams"][0]["compressed"], true);
+}
+
+/// What threads pack is what one thread writes, byte for byte, and so is what is told; also of an image that is damaged.
+#[test]
+fn threads_make_no_difference() {
+    let dir = TempDir::new().unwrap();
+    let image = dir.path().join("image.qcow2");
+    let original = fs::read(sample()).unwrap();
+    let mut chance = Chance::new(7);
+    let (mut whole, mut hurt) = (0, 0);
+    for round in 0..60 {
+        let mut bytes = original.clone();
+        for _ in 0..round {
+            let at = chance.below(bytes.len());
+            bytes[at] ^= 1 << chance.below(8);
+        }
+        fs::write(&image, bytes).unwrap();
+        let backup = |jobs: &str| ntbak(args!["backup", "--orphans", "-j", jobs, "-v", &image, "-o", "-"]);
+        let (one, several) = (backup("1"), backup("4"));
+        assert!(one.stdout == several.stdout, "round {round}");
+        assert_eq!((one.code, &one.stderr, &one.report), (several.code, &several.stderr, &several.report));
+        whole += u32::from(one.code == 0);
+        hurt += u32::from(one.code == 3);
+    }
+    assert!(whole > 0 && hurt > 0, "{whole} whole, {hurt} with losses");
 }

@@ -97,7 +97,7 @@ impl<R: Read> ArchiveTree<R> {
         options: WalkOptions<'_>,
         visit: &mut dyn FnMut(Visit<'_>) -> Result<()>,
     ) -> Result<()> {
-        let WalkOptions { select, report, backup } = options;
+        let WalkOptions { select, report, backup, .. } = options;
         self.reader.set_no_content(backup.no_content);
         loop {
             match self.next(report)? {

@@ -137,7 +137,8 @@ impl Tree for DecryptedTree<'_> {
         let Self { tree, opener } = self;
         let heard = Tee::new(options.report);
         heard.hold_back();
-        let quiet = WalkOptions { report: &heard, ..options };
+        // What is packed cannot be looked into.
+        let quiet = WalkOptions { report: &heard, packing: None, ..options };
         let walked = tree.walk(quiet, &mut |thing| match thing {
             Visit::File(file) => {
                 let attributes = file.info.attributes;
@@ -158,7 +159,7 @@ impl Tree for DecryptedTree<'_> {
                 info.attributes.remove(FileAttributes::ENCRYPTED);
                 visit(Visit::Link(LinkVisit { info: &info, ..link }))
             }
-            Visit::Link(_) => Ok(()),
+            Visit::Link(_) | Visit::Lost(_) | Visit::Packed(_) => Ok(()),
         });
         tell(&heard, options.report, None);
         walked

@@ -13,7 +13,7 @@ A [`Tree`] shows each file once, with its records, and each other name of a file
 directory may come behind what is in it. Paths are bytes, `/` between names, without one at either end; the root has none.
 */
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ntbak_wire::record::{FileInfo, Record, SmallKind};
 use ntbak_wire::{FileAttributes, Name, Win32Error};
@@ -32,6 +32,7 @@ mod line;
 mod listing;
 mod memory;
 mod ntfs;
+mod pack;
 mod select;
 mod tee;
 
@@ -40,6 +41,7 @@ pub use decrypted::DecryptedTree;
 pub use host::HostTree;
 pub use memory::MemoryTree;
 pub use ntfs::NtfsTree;
+pub use pack::{Ear, Pack, Packed, Packing};
 pub use select::{Pattern, Select, Verdict};
 
 use line::Line;
@@ -54,6 +56,8 @@ pub struct WalkOptions<'a> {
     pub backup: BackupOptions,
     /// Where losses and notes go.
     pub report: &'a dyn Report,
+    /// Where files can be written on several threads, if they can: a tree may show them [packed](Visit::Packed).
+    pub packing: Option<&'a Packing<'a>>,
 }
 
 /// One thing that a tree shows.
@@ -62,6 +66,23 @@ pub enum Visit<'a> {
     File(FileVisit<'a>),
     /// Another name of a file that was shown before.
     Link(LinkVisit<'a>),
+    /// A file that cannot be shown, by its path; why was told.
+    Lost(&'a [u8]),
+    /// Files that were written already, on another thread.
+    Packed(Packed),
+}
+
+impl<'a> Visit<'a> {
+    /// The path in the tree; of many files none.
+    #[must_use]
+    pub fn path(&self) -> &'a [u8] {
+        match self {
+            Self::File(file) => file.path,
+            Self::Link(link) => link.path,
+            Self::Lost(path) => path,
+            Self::Packed(_) => b"",
+        }
+    }
 }
 
 /// A file or directory.
@@ -157,9 +178,11 @@ pub fn transfer(
     report: &dyn Report,
 ) -> Result<Counts> {
     let tee = Tee::new(report);
-    let mut transfer = Transfer { sink, tee: &tee, report, counts: Counts::default(), line: Line::default() };
+    let packing = sink.fragments().is_some().then(|| Packing::new(report));
+    let (packing, counts, line) = (packing.as_ref(), Counts::default(), Line::default());
+    let mut transfer = Transfer { sink, tee: &tee, report, packing, counts, line };
     let backup = BackupOptions { without: select.left_out(), ..transfer.sink.options() };
-    let options = WalkOptions { select, backup, report: &tee };
+    let options = WalkOptions { select, backup, report: &tee, packing };
     let walked = tree.walk(options, &mut |visit| transfer.visit(visit));
     let Transfer { sink, mut counts, mut line, .. } = transfer;
     let settled = line.settle(sink, &mut counts, report, true);
@@ -177,23 +200,29 @@ struct Transfer<'t> {
     sink: &'t mut dyn TreeSink,
     tee: &'t Tee<'t>,
     report: &'t dyn Report,
+    packing: Option<&'t Packing<'t>>,
     counts: Counts,
     line: Line,
 }
 
 impl Transfer<'_> {
     fn visit(&mut self, visit: Visit<'_>) -> Result<()> {
-        let Self { sink, tee, report, counts, line } = self;
+        let Self { sink, tee, report, counts, line, .. } = self;
         if report.cancelled() {
             return Err(cancelled());
         }
-        let (path, shown) = match &visit {
-            Visit::File(file) => (file.path.to_vec(), file.shown.to_owned()),
-            Visit::Link(link) => (link.path.to_vec(), link.shown.to_owned()),
-        };
-        let done = match visit {
-            Visit::File(file) => bring(file, *sink, tee, counts),
-            Visit::Link(link) => bring_link(&link, *sink, tee, counts).map(|()| Commit::Done),
+        let path = visit.path().to_vec();
+        let (done, shown) = match visit {
+            Visit::File(file) => {
+                let shown = file.shown.to_owned();
+                (bring(file, *sink, *tee, counts), shown)
+            }
+            Visit::Link(link) => {
+                let brought = bring_link(&link, *sink, *tee, counts);
+                (brought.map(|()| Commit::Done), link.shown.to_owned())
+            }
+            Visit::Lost(_) => (Ok(Commit::Done), PathBuf::new()),
+            Visit::Packed(packed) => return self.unpack(packed),
         };
         let later = match done {
             Ok(Commit::Later(number)) => Some(number),
@@ -207,8 +236,34 @@ impl Transfer<'_> {
         } else {
             tee.hold_back()
         }
-        report.progress(Progress { files: counts.files + counts.links, bytes: counts.bytes });
+        report.progress(counts.progress());
         done.map(drop)
+    }
+
+    /// Files that were written already come to their place.
+    fn unpack(&mut self, mut packed: Packed) -> Result<()> {
+        let Self { sink, tee, report, packing, counts, .. } = self;
+        sink.remember(b"", &tee.take())?;
+        packed.tell(*report);
+        if let (Some(packing), Some(place)) = (packing, sink.fragments()) {
+            packing.unpack(packed.fragment, place)?;
+        }
+        counts.add(&packed.counts);
+        report.progress(counts.progress());
+        Ok(())
+    }
+}
+
+impl Counts {
+    fn add(&mut self, other: &Self) {
+        self.files += other.files;
+        self.links += other.links;
+        self.bytes += other.bytes;
+        self.skipped += other.skipped;
+    }
+
+    fn progress(&self) -> Progress {
+        Progress { files: self.files + self.links, bytes: self.bytes }
     }
 }
 
@@ -216,7 +271,12 @@ fn cancelled() -> Error {
     Error::new(Win32Error::OPERATION_ABORTED, "cancelled")
 }
 
-fn bring(file: FileVisit<'_>, sink: &mut dyn TreeSink, to: &Tee<'_>, counts: &mut Counts) -> Result<Commit> {
+fn bring(
+    file: FileVisit<'_>,
+    sink: &mut dyn TreeSink,
+    to: &dyn Report,
+    counts: &mut Counts,
+) -> Result<Commit> {
     let FileVisit { path, shown, info, content } = file;
     let report = FileReport { to, path: shown };
     let filled = match sink.begin(path, info, &report) {
@@ -282,8 +342,7 @@ fn fill(
     let poured = content.pour(&mut |record| {
         if let Record::Bytes { data, .. } = record {
             counts.bytes += data.len() as u64;
-            let (files, bytes) = (counts.files + counts.links, counts.bytes);
-            report.to.progress(Progress { files, bytes });
+            report.to.progress(counts.progress());
         }
         if report.to.cancelled() {
             failed = Some(cancelled());
@@ -317,7 +376,7 @@ fn fill(
 fn bring_link(
     link: &LinkVisit<'_>,
     sink: &mut dyn TreeSink,
-    to: &Tee<'_>,
+    to: &dyn Report,
     counts: &mut Counts,
 ) -> Result<()> {
     let report = FileReport { to, path: link.shown };

@@ -1,12 +1,12 @@
 //! An archive as the place of many files.
 
 use std::collections::HashSet;
-use std::io::Write;
+use std::io::{Sink, Write};
 
-use ntbak_archive::{ArchiveWriter, Problem, Remark};
+use ntbak_archive::{ArchiveWriter, Fragment, Problem, Remark};
 use ntbak_wire::record::{FileInfo, Record};
 
-use super::{Begun, TreeSink, Verbatim};
+use super::{Begun, TakesFragments, TreeSink, Verbatim};
 use crate::backup::BackupOptions;
 use crate::error::{Error, Result};
 use crate::report::{FileReport, LossKind};
@@ -52,6 +52,30 @@ impl<W: Write> ArchiveSink<W> {
     }
 }
 
+impl ArchiveSink<Sink> {
+    /// A sink whose files are going to be a part of an archive; they stay in memory, in `buffer`, which is empty.
+    pub(crate) fn aside(buffer: Vec<u8>) -> Self {
+        Self::new(ArchiveWriter::aside(buffer))
+    }
+
+    /// Bytes so far.
+    pub(crate) fn len(&self) -> u64 {
+        self.writer.offset()
+    }
+
+    /// The files, whole.
+    pub(crate) fn into_fragment(self) -> Result<Fragment> {
+        Ok(self.writer.into_fragment()?)
+    }
+}
+
+impl<W: Write> TakesFragments for ArchiveSink<W> {
+    fn append(&mut self, fragment: Fragment) -> Result<Vec<u8>> {
+        let appended = self.writer.append(fragment);
+        self.check(appended)
+    }
+}
+
 impl<W: Write> TreeSink for ArchiveSink<W> {
     fn options(&self) -> BackupOptions {
         BackupOptions {
@@ -74,6 +98,10 @@ impl<W: Write> TreeSink for ArchiveSink<W> {
         let remark = self.check(written)?;
         self.tell(remark, report);
         Ok(true)
+    }
+
+    fn fragments(&mut self) -> Option<&mut dyn TakesFragments> {
+        Some(self)
     }
 
     fn remember(&mut self, path: &[u8], heard: &[Heard]) -> Result<()> {

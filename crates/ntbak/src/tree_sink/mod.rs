@@ -1,5 +1,6 @@
 //! Where many files go: one trait, and one file for each kind of place.
 
+use ntbak_archive::Fragment;
 use ntbak_wire::record::{FileInfo, Record};
 
 use crate::backup::BackupOptions;
@@ -59,6 +60,11 @@ pub trait TreeSink {
     /// It cannot be made.
     fn link(&mut self, link: &LinkVisit<'_>, report: &FileReport<'_>) -> Result<bool>;
 
+    /// Where files can be put that were written [aside](ArchiveSink::aside) on several threads, where there is such.
+    fn fragments(&mut self) -> Option<&mut dyn TakesFragments> {
+        None
+    }
+
     /// What was told about the file at `path`, for a target that keeps it.
     ///
     /// # Errors
@@ -79,6 +85,15 @@ pub trait TreeSink {
     fn finish(&mut self, _report: &dyn Report) -> Result<()> {
         Ok(())
     }
+}
+
+/// A place for files that were written aside.
+pub trait TakesFragments {
+    /// Puts them behind all that came before: their buffer, to be used again.
+    ///
+    /// # Errors
+    /// The target as a whole failed.
+    fn append(&mut self, fragment: Fragment) -> Result<Vec<u8>>;
 }
 
 /// What became of a file.

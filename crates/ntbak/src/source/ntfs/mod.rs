@@ -91,6 +91,9 @@ impl NtfsSource {
     /// The same file with this name, in this directory, before its others: the one by which it was found.
     #[must_use]
     pub fn found_as(mut self, parent: FileReference, name: &Name) -> Self {
+        if self.info.links.len() < 2 {
+            return self;
+        }
         let upcase = self.file.volume().upcase();
         let is_that = |other: &Name| {
             upcase.compare(other.units().iter().copied(), name.units().iter().copied()).is_eq()
@@ -143,6 +146,12 @@ impl NtfsSource {
     /// Attributes, times and names.
     pub(crate) fn basic_information(&self) -> &FileInfo {
         &self.info
+    }
+
+    /// How many streams it has, and their bytes in all, holes too.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        let bytes = self.streams.iter().fold(0_u64, |sum, stream| sum.saturating_add(stream.head.size));
+        (self.streams.len(), bytes)
     }
 
     /// The streams whose content is in clusters and reads as what one expects of a file: their numbers, and what they
@@ -298,6 +307,10 @@ fn links(file: &File) -> Vec<Link> {
         let upcase = is_both.then(|| file.volume().upcase())?;
         Some(Name::from_units(name.name.units().iter().map(|unit| upcase.upper(*unit)).collect()))
     };
+    if let [only] = file.names() {
+        // Most files: nothing is to be put together.
+        return vec![Link { parent: node(only.parent), name: only.name.to_wtf8(), short: own_short(only) }];
+    }
     // Long names come first, and in their order.
     let own_short = long.map(own_short).chain(std::iter::repeat(None));
     let link = |(link, own): (ntbak_ntfs::Link, Option<Name>)| Link {

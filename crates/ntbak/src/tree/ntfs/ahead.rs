@@ -1,29 +1,31 @@
 //! Files are opened, and their small streams read, while those before them are on their way.
 //!
 //! The walk gathers files into batches. A few threads take one each: they open its files in the order of their records,
-//! and read what is small in the order of its clusters. The batches come back in the order in which they were gathered,
-//! so the order of files is that of the walk, whatever the threads do. In memory are, for each thread and two more, at
-//! most 64 files and 1 MiB of their content, so that it is still in the processor's cache when it is shown; and of a
-//! large file 1 MiB.
+//! and read what is small in the order of its clusters; where the place lets them, they also [pack](Packing) the small
+//! files. The batches come back in the order in which they were gathered, so the order of files is that of the walk,
+//! whatever the threads do. In memory are, for each thread and two more, at most 64 files and 1 MiB of their content, so
+//! that it is still in the processor's cache when it is shown, or 2 MiB that are packed; and of a large file 3 MiB.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope};
 
 use ntbak_ntfs::{FileReference, Link, NearbyFiles};
 use ntbak_wire::Win32Error;
+use ntbak_wire::record::FileInfo;
 
-use super::large::{LargeFile, Piece};
+use super::large::LargeFile;
+use super::orders::{CloseOnDrop, Order, Orders};
 use super::walk::{Paths, Wanted};
-use super::{Each, VolumeFile};
+use super::{See, VolumeFile, lost};
 use crate::error::{Error, Result};
-use crate::ntfs_volume::NtfsVolume;
 use crate::report::{FileReport, LossKind, Report};
 use crate::source::{FileSource, NtfsSource};
+use crate::tree::{Packed, Packing, Visit, WalkOptions};
 
 /// Files of a batch.
 const FILES: usize = 64;
@@ -33,6 +35,12 @@ const BYTES: u64 = 256 << 10;
 const MOST_BYTES: u64 = 1 << 20;
 /// Streams of up to so many bytes are read ahead.
 pub(super) const SMALL: u64 = 256 << 10;
+/// The most bytes of a batch that are packed.
+const MOST_PACKED: u64 = 2 << 20;
+/// Bytes that an entry of a pack takes beside its content, about.
+const ENTRY: u64 = 2 << 10;
+/// A file with more other names is not packed: each has an entry, and a path that may be long.
+const MOST_NAMES: usize = 16;
 /// A disk that is read by more has nothing from it.
 const MAX_THREADS: usize = 4;
 
@@ -53,26 +61,28 @@ pub(super) struct Job {
     pub(super) told: Vec<(PathBuf, LossKind, String)>,
 }
 
+/// Files that are read together.
 #[derive(Default)]
 pub(super) struct Batch {
     jobs: Vec<Job>,
-    /// As many as there are jobs, when it comes back.
-    sources: Vec<Result<Arc<NtfsSource>>>,
+    /// When it comes back: what has become of them, in their order.
+    made: Vec<Made>,
     content: Arc<Vec<u8>>,
 }
 
-/// What is to be read, and where it is waited for.
-pub(super) enum Order {
-    /// Many files.
-    Batch(Batch, SyncSender<Batch>),
-    /// A piece of a large one.
-    Piece(Piece, SyncSender<Piece>),
+/// What a thread has made of files.
+enum Made {
+    /// Some are written.
+    Packed(Packed),
+    /// One is opened.
+    Opened(Job, Result<Arc<NtfsSource>>),
 }
 
 /// What all threads know.
 struct Shared<'s> {
-    volume: &'s NtfsVolume,
-    with_content: bool,
+    paths: Paths<'s>,
+    walking: WalkOptions<'s>,
+    packing: Option<&'s Packing<'s>>,
     /// Batches that were shown. Their buffers are used again, for fresh memory is dear; and to free what else there is
     /// of them is work, which is for those who have made it.
     shown: Mutex<Vec<Batch>>,
@@ -81,50 +91,49 @@ struct Shared<'s> {
 /// The files that were gathered, and those that are being read.
 pub(super) struct Ahead<'a, 'e> {
     shared: &'a Shared<'a>,
-    paths: Paths<'a>,
-    report: &'a dyn Report,
-    each: Each<'e>,
+    visit: See<'e>,
+    files: NearbyFiles,
     gathered: Batch,
     bytes: u64,
     /// None where there are no threads.
-    orders: Option<SyncSender<Order>>,
-    pending: VecDeque<Receiver<Batch>>,
+    orders: Option<&'a Orders>,
+    pending: VecDeque<Receiver<Result<Batch>>>,
     most_pending: usize,
 }
 
-/// Gives `each` all files that `walk` adds, in that order.
+/// Shows all files that `walk` adds, in that order.
 ///
 /// # Errors
-/// Those of `walk` and `each`, at once.
+/// Those of `walk` and `visit`, at once.
 pub(super) fn read_ahead<'w>(
     paths: Paths<'w>,
-    report: &'w dyn Report,
-    with_content: bool,
-    each: Each<'_>,
+    walking: WalkOptions<'w>,
+    visit: See<'_>,
     walk: impl FnOnce(&mut Ahead<'_, '_>) -> Result<()>,
 ) -> Result<()> {
-    let volume = &paths.tree.volume;
-    let shared = Shared { volume, with_content, shown: Mutex::default() };
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let wanted = match volume.options().threads {
+    let wanted = match paths.tree.volume.options().threads {
         0 => cores,
         threads => threads,
     };
     let wanted = wanted.min(MAX_THREADS);
-    let (orders, queue) = sync_channel::<Order>(wanted + 1);
-    let queue = Mutex::new(queue);
+    let packing = walking.packing.filter(|_| wanted > 1 && !walking.backup.no_content);
+    let shared = Shared { paths, walking, packing, shown: Mutex::default() };
+    let orders = Orders::default();
     thread::scope(|scope| {
-        let started = (0..wanted).filter(|_| start(scope, &shared, &queue)).count();
+        let _close = CloseOnDrop(&orders);
+        // Who shows files reads, too, where there is nothing to be shown yet.
+        let others = wanted.saturating_sub(1).max(1);
+        let started = (0..others).filter(|_| start(scope, &shared, &orders)).count();
         let mut ahead = Ahead {
             shared: &shared,
-            paths,
-            report,
-            each,
+            visit,
+            files: shared.files(),
             gathered: Batch::default(),
             bytes: 0,
-            orders: (started > 0).then_some(orders),
+            orders: (started > 0).then_some(&orders),
             pending: VecDeque::new(),
-            most_pending: started + 1,
+            most_pending: started + 2,
         };
         walk(&mut ahead)?;
         ahead.finish()
@@ -132,22 +141,11 @@ pub(super) fn read_ahead<'w>(
 }
 
 /// Starts a thread; without any, the work is done where it is wanted.
-fn start<'s>(scope: &'s Scope<'s, '_>, shared: &'s Shared<'s>, queue: &'s Mutex<Receiver<Order>>) -> bool {
+fn start<'s>(scope: &'s Scope<'s, '_>, shared: &'s Shared<'s>, orders: &'s Orders) -> bool {
     let work = move || {
-        loop {
-            let order = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            // Nobody waits for it any more when the walk has failed.
-            let _ = match order {
-                Err(_) => return,
-                Ok(Order::Batch(mut batch, reply)) => {
-                    shared.read(&mut batch);
-                    reply.send(batch).map_err(drop)
-                }
-                Ok(Order::Piece(mut piece, reply)) => {
-                    piece.read();
-                    reply.send(piece).map_err(drop)
-                }
-            };
+        let (_close, mut files) = (CloseOnDrop(orders), shared.files());
+        while let Some(order) = orders.take() {
+            shared.follow(order, &mut files);
         }
     };
     thread::Builder::new().name("reading".into()).spawn_scoped(scope, work).is_ok()
@@ -171,14 +169,14 @@ impl Ahead<'_, '_> {
 
     /// Gives the gathered files to a thread, and shows the oldest ones when enough are on their way.
     fn send(&mut self) -> Result<()> {
-        let mut batch = std::mem::take(&mut self.gathered);
+        let batch = std::mem::take(&mut self.gathered);
         self.bytes = 0;
-        let Some(orders) = &self.orders else {
-            self.shared.read(&mut batch);
+        let Some(orders) = self.orders else {
+            let batch = self.shared.read(batch, &mut self.files)?;
             return self.show(batch);
         };
         let (reply, done) = sync_channel(1);
-        orders.send(Order::Batch(batch, reply)).map_err(|_| ended())?;
+        orders.give(Order::Batch(batch, reply));
         self.pending.push_back(done);
         if self.pending.len() > self.most_pending
             && let Some(oldest) = self.pending.pop_front()
@@ -188,40 +186,63 @@ impl Ahead<'_, '_> {
         Ok(())
     }
 
-    fn show_pending(&mut self, oldest: &Receiver<Batch>) -> Result<()> {
-        let batch = oldest.recv().map_err(|_| ended())?;
-        self.show(batch)
+    fn show_pending(&mut self, oldest: &Receiver<Result<Batch>>) -> Result<()> {
+        // While it is not there, what else is to be read is done here: to wait and be woken takes time.
+        let batch = loop {
+            match oldest.try_recv() {
+                Ok(batch) => break batch,
+                Err(TryRecvError::Disconnected) => return Err(ended()),
+                Err(TryRecvError::Empty) => match self.orders.and_then(Orders::next) {
+                    Some(order) => self.shared.follow(order, &mut self.files),
+                    None => break oldest.recv().map_err(|_| ended())?,
+                },
+            }
+        };
+        self.show(batch?)
     }
 
     fn show(&mut self, mut batch: Batch) -> Result<()> {
-        for (job, source) in batch.jobs.iter_mut().zip(&batch.sources) {
-            for (path, kind, why) in job.told.drain(..) {
-                FileReport { to: self.report, path: &path }.loss(kind, why);
-            }
-            let (path, shown, others, paths) = (&job.path, &job.shown, &job.others, Some(self.paths));
-            let source = match source {
-                Ok(source) => source,
-                Err(error) => {
-                    let kind = if job.is_encrypted { LossKind::Efs } else { LossKind::Content };
-                    FileReport { to: self.report, path: shown }.loss(kind, error.reason());
-                    continue;
+        for made in std::mem::take(&mut batch.made) {
+            match made {
+                Made::Packed(packed) => (self.visit)(Visit::Packed(packed))?,
+                Made::Opened(mut job, source) => {
+                    self.show_opened(&mut job, &source)?;
+                    batch.made.push(Made::Opened(job, source));
                 }
-            };
-            let mut show = |file: &dyn FileSource| {
-                let info = source.basic_information();
-                (self.each)(&VolumeFile { path, shown, source: file, info, others, paths })
-            };
-            let is_large = |(_, stream): (usize, &ntbak_ntfs::Stream)| stream.size() > SMALL;
-            match &self.orders {
-                Some(orders) if self.shared.with_content && source.stored_streams().any(is_large) => {
-                    show(&LargeFile::new(source, orders))?;
-                }
-                _ => show(&**source)?,
             }
         }
-        self.shared.shown.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
+        // Who has packed all files has kept the rest.
+        if !batch.made.is_empty() {
+            self.shared.recycle(batch);
+        }
         Ok(())
     }
+
+    fn show_opened(&mut self, job: &mut Job, source: &Result<Arc<NtfsSource>>) -> Result<()> {
+        let WalkOptions { report, backup, .. } = self.shared.walking;
+        let is_large = |(_, stream): (usize, &ntbak_ntfs::Stream)| stream.size() > SMALL;
+        match (source, self.orders) {
+            (Ok(source), Some(orders)) if !backup.no_content && source.stored_streams().any(is_large) => {
+                let large = LargeFile::new(source, orders);
+                self.shared.show(job, Ok((&large, source.basic_information())), report, self.visit)
+            }
+            _ => {
+                let source = source.as_ref().map(|source| whole(source));
+                self.shared.show(job, source, report, self.visit)
+            }
+        }
+    }
+}
+
+/// Bytes that a file is going to have in a pack, about.
+fn packed_size(source: &NtfsSource) -> u64 {
+    let (streams, bytes) = source.size();
+    bytes.saturating_add(streams as u64 * ENTRY)
+}
+
+/// A file as it is shown when it is read in one go.
+fn whole(source: &NtfsSource) -> (&dyn FileSource, &FileInfo) {
+    (source, source.basic_information())
 }
 
 fn ended() -> Error {
@@ -229,26 +250,108 @@ fn ended() -> Error {
 }
 
 impl Shared<'_> {
-    /// Opens the files of a batch, and reads what is small of them.
-    fn read(&self, batch: &mut Batch) {
-        let mut files = NearbyFiles::new(self.volume.volume());
+    /// What a thread opens files with.
+    fn files(&self) -> NearbyFiles {
+        NearbyFiles::new(self.paths.tree.volume.volume())
+    }
+
+    /// Does what was ordered.
+    fn follow(&self, order: Order, files: &mut NearbyFiles) {
+        match order {
+            // Nobody waits for it any more when the walk has failed.
+            Order::Batch(batch, reply) => drop(reply.send(self.read(batch, files))),
+            Order::Stream(reading) => reading.read(),
+        }
+    }
+
+    /// Opens the files of a batch, reads what is small of them, and packs them.
+    fn read(&self, mut batch: Batch, files: &mut NearbyFiles) -> Result<Batch> {
+        let volume = &self.paths.tree.volume;
         let open = |job: &Job| {
-            let source = self.volume.source_nearby(&mut files, job.reference, &job.shown)?;
+            let source = volume.source_nearby(files, job.reference, &job.shown)?;
             Ok(match &job.link {
                 Some(link) => source.found_as(link.parent, &link.name),
                 None => source,
             })
         };
         let mut sources: Vec<_> = batch.jobs.iter().map(open).collect();
-        let spent = self.shown.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let buffer = spent.map(|Batch { content, .. }| content).and_then(Arc::into_inner);
-        if self.with_content {
-            batch.content = self.read_content(&mut sources, buffer.unwrap_or_default());
+        if !self.walking.backup.no_content {
+            batch.content = self.read_content(&mut sources);
         }
-        batch.sources = sources.into_iter().map(|source| source.map(Arc::new)).collect();
+        let mut opened = std::mem::take(&mut batch.jobs).into_iter().zip(sources);
+        let Some(packing) = self.packing else {
+            let open = |(job, source): (_, Result<_>)| Made::Opened(job, source.map(Arc::new));
+            batch.made = opened.map(open).collect();
+            return Ok(batch);
+        };
+        batch.made = self.pack(&mut opened, packing)?;
+        if batch.made.iter().all(|made| matches!(made, Made::Packed(_))) {
+            self.recycle(Batch { content: std::mem::take(&mut batch.content), ..Batch::default() });
+        }
+        Ok(batch)
     }
 
-    fn read_content(&self, sources: &mut [Result<NtfsSource>], mut buffer: Vec<u8>) -> Arc<Vec<u8>> {
+    /// Packs the small ones among some files.
+    fn pack(
+        &self,
+        files: &mut dyn Iterator<Item = (Job, Result<NtfsSource>)>,
+        packing: &Packing<'_>,
+    ) -> Result<Vec<Made>> {
+        let ear = packing.ear();
+        let (mut made, mut pack, mut packed) = (Vec::new(), packing.begin(&ear), 0);
+        for (mut job, source) in files {
+            let size = source.as_ref().map_or(0, packed_size);
+            let is_small = size <= SMALL && job.others.len() <= MOST_NAMES;
+            if is_small && packed + pack.len() + size <= MOST_PACKED {
+                self.show(&mut job, source.as_ref().map(whole), &ear, &mut |visit| pack.visit(visit))?;
+                continue;
+            }
+            let before = std::mem::replace(&mut pack, packing.begin(&ear));
+            packed += before.len();
+            if !before.is_empty() {
+                made.push(Made::Packed(before.close()?));
+            }
+            made.push(Made::Opened(job, source.map(Arc::new)));
+        }
+        if !pack.is_empty() {
+            made.push(Made::Packed(pack.close()?));
+        }
+        Ok(made)
+    }
+
+    /// Shows one file.
+    fn show(
+        &self,
+        job: &mut Job,
+        source: Result<(&dyn FileSource, &FileInfo), &Error>,
+        report: &dyn Report,
+        visit: See<'_>,
+    ) -> Result<()> {
+        for (path, kind, why) in job.told.drain(..) {
+            FileReport { to: report, path: &path }.loss(kind, why);
+        }
+        let (path, shown, others, paths) = (&job.path, &job.shown, &job.others, Some(self.paths));
+        match source {
+            Ok((source, info)) => {
+                let file = VolumeFile { path, shown, source, info, others, paths };
+                file.show(self.walking.backup, report, visit)
+            }
+            Err(error) => lost(path, shown, job.is_encrypted, error, report, visit),
+        }
+    }
+
+    fn recycle(&self, shown: Batch) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).push(shown);
+    }
+
+    /// A buffer to be filled.
+    fn buffer(&self) -> Vec<u8> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let content = shown.map(|Batch { content, .. }| content);
+        content.and_then(Arc::into_inner).unwrap_or_default()
+    }
+
+    fn read_content(&self, sources: &mut [Result<NtfsSource>]) -> Arc<Vec<u8>> {
         let mut left = MOST_BYTES;
         let (mut places, mut streams) = (Vec::new(), Vec::new());
         for (file, source) in sources.iter().enumerate() {
@@ -261,7 +364,8 @@ impl Shared<'_> {
                 }
             }
         }
-        let ranges = self.volume.volume().read_ahead(&streams, &mut buffer);
+        let mut buffer = self.buffer();
+        let ranges = self.paths.tree.volume.volume().read_ahead(&streams, &mut buffer);
         let content = Arc::new(buffer);
         for ((file, number), range) in places.into_iter().zip(ranges) {
             let Some(Ok(source)) = sources.get_mut(file) else { continue };

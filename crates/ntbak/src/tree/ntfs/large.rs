@@ -1,45 +1,60 @@
-//! A file with large streams: their next pieces are read while the last one is on its way.
+//! A file with large streams: a thread reads a stream piece by piece, some ahead of who uses them.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ntbak_wire::record::{Extent, FileInfo, SmallKind, StreamHead};
 
-use super::ahead::{Order, SMALL};
+use super::ahead::SMALL;
+use super::orders::{Order, Orders};
 use crate::efs::Encrypted;
 use crate::error::Result;
 use crate::report::FileReport;
 use crate::source::{Facet, FileSource, NtfsSource};
 
 /// Bytes of a piece.
-const PIECE: u64 = 256 << 10;
-/// Pieces that are on their way at a time.
+const PIECE: u64 = 512 << 10;
+/// Pieces that wait to be used.
 const PIECES: usize = 3;
 
-/// A piece of a stream that is to be read, and then was.
-pub(super) struct Piece {
+/// A stream that is to be read, by one thread: it is cheaper to let it wait than to wake another.
+pub(super) struct Reading {
     source: Arc<NtfsSource>,
     stream: usize,
-    offset: u64,
-    buffer: Vec<u8>,
-    /// Bytes that are wanted, and that could be read.
-    want: usize,
-    got: usize,
+    from: u64,
+    end: u64,
+    pieces: SyncSender<Piece>,
+    spent: Receiver<Vec<u8>>,
 }
 
-impl Piece {
-    /// Reads it. What cannot be read is read again by who wants it, and told there.
-    pub(super) fn read(&mut self) {
-        if self.buffer.len() < self.want {
-            self.buffer.resize(self.want, 0);
-        }
-        while let Some(rest) = self.buffer.get_mut(self.got..self.want).filter(|rest| !rest.is_empty()) {
-            match self.source.read_at(self.stream, self.offset + self.got as u64, rest) {
-                Ok(got) if got > 0 => self.got += got,
-                _ => return,
+/// The next bytes of it.
+struct Piece {
+    buffer: Vec<u8>,
+    len: usize,
+}
+
+impl Reading {
+    /// Reads until nobody wants more. What cannot be read is read again by who wants it, and told there.
+    pub(super) fn read(self) {
+        let mut offset = self.from;
+        while offset < self.end {
+            let len = (self.end - offset).min(PIECE) as usize;
+            let mut buffer = self.spent.try_recv().unwrap_or_default();
+            if buffer.len() < len {
+                buffer.resize(len, 0);
             }
+            let mut got = 0;
+            while let Some(rest) = buffer.get_mut(got..len).filter(|rest| !rest.is_empty()) {
+                match self.source.read_at(self.stream, offset + got as u64, rest) {
+                    Ok(more) if more > 0 => got += more,
+                    _ => return,
+                }
+            }
+            if self.pieces.send(Piece { buffer, len }).is_err() {
+                return;
+            }
+            offset += len as u64;
         }
     }
 }
@@ -47,23 +62,22 @@ impl Piece {
 /// The file, and what is on its way.
 pub(super) struct LargeFile<'a> {
     source: Arc<NtfsSource>,
-    orders: &'a SyncSender<Order>,
-    state: Mutex<State>,
+    orders: &'a Orders,
+    coming: Mutex<Option<Coming>>,
 }
 
-#[derive(Default)]
-struct State {
+/// A stream that is being read.
+struct Coming {
     stream: usize,
-    /// Where the first piece that is on its way begins, and the next one that is not.
+    /// Where its next piece begins.
     next: u64,
-    asked: u64,
-    pending: VecDeque<Receiver<Piece>>,
-    spare: Vec<Vec<u8>>,
+    pieces: Receiver<Piece>,
+    spent: Sender<Vec<u8>>,
 }
 
 impl<'a> LargeFile<'a> {
-    pub(super) fn new(source: &Arc<NtfsSource>, orders: &'a SyncSender<Order>) -> Self {
-        Self { source: Arc::clone(source), orders, state: Mutex::default() }
+    pub(super) fn new(source: &Arc<NtfsSource>, orders: &'a Orders) -> Self {
+        Self { source: Arc::clone(source), orders, coming: Mutex::default() }
     }
 
     /// The next piece in place of `buffer`, when it was read whole.
@@ -73,31 +87,25 @@ impl<'a> LargeFile<'a> {
         if end <= SMALL {
             return None;
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.stream != stream || state.next != offset {
-            let spare = std::mem::take(&mut state.spare);
-            *state = State { stream, next: offset, asked: offset, spare, ..State::default() };
-        }
-        while state.asked < end && state.pending.len() < PIECES {
-            let want = (end - state.asked).min(PIECE) as usize;
-            let (source, offset) = (Arc::clone(&self.source), state.asked);
-            let buffer = state.spare.pop().unwrap_or_default();
-            let (reply, done) = sync_channel(1);
-            let piece = Piece { source, stream, offset, buffer, want, got: 0 };
-            self.orders.send(Order::Piece(piece, reply)).ok()?;
-            state.pending.push_back(done);
-            state.asked += want as u64;
-        }
-        let mut piece = state.pending.pop_front()?.recv().ok()?;
-        if piece.got < piece.want || piece.got > most {
-            // The next call begins anew behind it.
-            state.next = u64::MAX;
-            return None;
-        }
-        state.next = offset + piece.got as u64;
-        std::mem::swap(buffer, &mut piece.buffer);
-        state.spare.push(piece.buffer);
-        Some(piece.got)
+        let mut state = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was asked for before is given up first, so that its thread is free.
+        let coming = state.take().filter(|coming| coming.stream == stream && coming.next == offset);
+        let mut coming = coming.unwrap_or_else(|| self.order(stream, offset, end));
+        // An end before its time; the next call begins anew behind it.
+        let Piece { buffer: piece, len } = coming.pieces.recv().ok().filter(|piece| piece.len <= most)?;
+        coming.next += len as u64;
+        // Nobody wants it back where the last piece was read.
+        let _ = coming.spent.send(std::mem::replace(buffer, piece));
+        *state = Some(coming);
+        Some(len)
+    }
+
+    fn order(&self, stream: usize, from: u64, end: u64) -> Coming {
+        let (pieces, come) = sync_channel(PIECES);
+        let (spent, back) = channel();
+        let source = Arc::clone(&self.source);
+        self.orders.give(Order::Stream(Reading { source, stream, from, end, pieces, spent: back }));
+        Coming { stream, next: from, pieces: come, spent }
     }
 }
 

@@ -4,8 +4,9 @@
 //! archives and `$MFT` is read from its beginning to its end. The names of a file follow it at once, wherever they are.
 //! Beside the catalogue, in memory are the directories that were shown, a few bytes each.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use ntbak_ntfs::catalogue::{EntryFlags, Place};
@@ -13,8 +14,8 @@ use ntbak_ntfs::{Catalogue, FileReference};
 use ntbak_wire::record::FileInfo;
 use ntbak_wire::{FileAttributes, Name, Win32Error};
 
-use super::{FileVisit, LinkVisit, Select, Tree, Visit, WalkOptions};
-use crate::backup::FileRecords;
+use super::{FileVisit, LinkVisit, Tree, Visit, WalkOptions};
+use crate::backup::{BackupOptions, FileRecords};
 use crate::error::{Error, Result};
 use crate::ntfs_volume::NtfsVolume;
 use crate::report::{FileReport, LossKind, Report};
@@ -23,6 +24,7 @@ use crate::source::{FileSource, NtfsSource};
 mod ahead;
 mod large;
 mod names;
+mod orders;
 mod walk;
 
 use names::{Doubles, safe};
@@ -54,21 +56,56 @@ struct VolumeFile<'a> {
 }
 
 impl VolumeFile<'_> {
-    /// Its other names in the tree, as paths, each with the 8.3 name that goes with it.
+    /// Shows it, and then its other names.
+    fn show(&self, backup: BackupOptions, report: &dyn Report, visit: See<'_>) -> Result<()> {
+        let Self { path, shown, source, info, .. } = *self;
+        let told = FileReport { to: report, path: shown };
+        let mut records = match FileRecords::with_info(source, Cow::Borrowed(info), backup, told) {
+            Ok(records) => records,
+            Err(error) => {
+                let encrypted = info.attributes.contains(FileAttributes::ENCRYPTED);
+                return lost(path, shown, encrypted, &error, report, visit);
+            }
+        };
+        visit(Visit::File(FileVisit { path, shown, info, content: &mut records }))?;
+        for (other, shown, short) in self.other_names(info) {
+            visit(Visit::Link(LinkVisit { path: &other, shown: &shown, target: path, short, info }))?;
+        }
+        Ok(())
+    }
+
+    /// Its other names in the tree, as paths, also as the user knows them, each with the 8.3 name that goes with it.
     fn other_names<'i>(
         &self,
         info: &'i FileInfo,
-    ) -> impl Iterator<Item = (Vec<u8>, Option<&'i Name>)> + use<'_, 'i> {
+    ) -> impl Iterator<Item = (Vec<u8>, PathBuf, Option<&'i Name>)> + use<'_, 'i> {
         self.others.iter().filter_map(|other| {
-            let path = self.paths?.path_of(other)?;
+            let paths = self.paths?;
+            let path = paths.path_of(other)?;
+            let shown = paths.tree.shown(&path);
             let (parent, name) = (crate::source::node(other.link.parent), other.link.name.to_wtf8());
             let link = info.links.iter().find(|link| link.parent == parent && link.name == name);
-            Some((path, link.and_then(|link| link.short.as_ref())))
+            Some((path, shown, link.and_then(|link| link.short.as_ref())))
         })
     }
 }
 
-type Each<'e> = &'e mut dyn FnMut(&VolumeFile<'_>) -> Result<()>;
+/// Tells that a file cannot be read.
+fn lost(
+    path: &[u8],
+    shown: &Path,
+    encrypted: bool,
+    error: &Error,
+    report: &dyn Report,
+    visit: See<'_>,
+) -> Result<()> {
+    let kind = if encrypted { LossKind::Efs } else { LossKind::Content };
+    FileReport { to: report, path: shown }.loss(kind, error.reason());
+    visit(Visit::Lost(path))
+}
+
+/// What takes what the tree shows.
+type See<'s> = &'s mut dyn FnMut(Visit<'_>) -> Result<()>;
 
 impl NtfsTree {
     /// The directory of files that no directory of the volume leads to, where those are in the tree. It is not on the
@@ -112,11 +149,9 @@ impl NtfsTree {
         self.name.as_ref().map(|(_, name)| safe(name).into_owned())
     }
 
-    /// Gives each file that is wanted, and what of the volume is out of reach to `report`.
-    ///
-    /// # Errors
-    /// Those of `each`, at once; or there is no catalogue. A single file that cannot be read is a loss.
-    fn each(&self, select: &Select, report: &dyn Report, with_content: bool, each: Each<'_>) -> Result<()> {
+    /// Shows each file that is wanted, and tells what of the volume is out of reach.
+    fn show(&self, walking: WalkOptions<'_>, visit: See<'_>) -> Result<()> {
+        let WalkOptions { select, report, .. } = walking;
         let volume_report = FileReport { to: report, path: self.volume.path() };
         self.volume.remarks(&volume_report);
         if !self.is_directory && self.root.record() == ntbak_ntfs::system_file::ROOT {
@@ -124,7 +159,7 @@ impl NtfsTree {
             return Err(Error::new(Win32Error::INVALID_DATA, why).at_path(&self.shown));
         }
         if !self.is_directory {
-            return self.single(select, report, each);
+            return self.single(walking, visit);
         }
         let catalogue = self.volume.catalogue()?;
         let Some(root) = catalogue.find(self.root) else {
@@ -142,7 +177,7 @@ impl NtfsTree {
         let doubles = Doubles::find(catalogue, is_there);
         let paths = Paths { tree: self, catalogue, doubles: &doubles, root, system, select };
         let mut elsewhere = 0;
-        ahead::read_ahead(paths, report, with_content, each, |files| {
+        ahead::read_ahead(paths, walking, visit, |files| {
             let mut walk = Walk::new(paths, files);
             for (id, entry) in catalogue.all() {
                 if report.cancelled() {
@@ -166,29 +201,32 @@ impl NtfsTree {
     }
 
     /// A tree of one file.
-    fn single(&self, select: &Select, report: &dyn Report, each: Each<'_>) -> Result<()> {
-        let path = &self.place;
+    fn single(&self, walking: WalkOptions<'_>, visit: See<'_>) -> Result<()> {
+        let (path, WalkOptions { select, report, backup, .. }) = (&self.place, walking);
         if !select.wants(select.verdict_on(path, false)) {
             return Ok(());
         }
         let mut source = self.volume.source(self.root, &self.shown)?;
-        let report = FileReport { to: report, path: &self.shown };
         if let Some((parent, name)) = &self.name {
             source = source.found_as(*parent, name);
         }
         let names = source.info()?.link_count;
         if names > 1 {
-            report.note(None, format!("it has {names} names; this one was read"));
+            let what = format!("it has {names} names; this one was read");
+            FileReport { to: report, path: &self.shown }.note(None, what);
         }
         let (shown, info) = (&self.shown, source.basic_information());
-        each(&VolumeFile { path, shown, source: &source, info, others: &[], paths: None })
+        VolumeFile { path, shown, source: &source, info, others: &[], paths: None }
+            .show(backup, report, visit)
     }
 
     /// A path in the tree as the user knows it.
     fn shown(&self, path: &[u8]) -> PathBuf {
         let below = path.get(self.place.len()..).unwrap_or_default();
         let below = below.strip_prefix(b"/").unwrap_or(below);
-        let mut shown = self.shown.clone().into_os_string().into_vec();
+        let root = self.shown.as_os_str().as_bytes();
+        let mut shown = Vec::with_capacity(root.len() + 1 + below.len());
+        shown.extend_from_slice(root);
         if !below.is_empty() && !matches!(shown.last(), Some(b':' | b'/' | b'\\')) {
             shown.push(b'/');
         }
@@ -203,24 +241,7 @@ impl Tree for NtfsTree {
         options: WalkOptions<'_>,
         visit: &mut dyn FnMut(Visit<'_>) -> Result<()>,
     ) -> Result<()> {
-        self.each(options.select, options.report, !options.backup.no_content, &mut |file| {
-            let VolumeFile { path, shown, source, info, .. } = *file;
-            let report = || FileReport { to: options.report, path: shown };
-            let mut records = match FileRecords::new(source, options.backup, report()) {
-                Ok(records) => records,
-                Err(error) => {
-                    let encrypted = info.attributes.contains(FileAttributes::ENCRYPTED);
-                    report().loss(if encrypted { LossKind::Efs } else { LossKind::Content }, error.reason());
-                    return Ok(());
-                }
-            };
-            visit(Visit::File(FileVisit { path, shown, info, content: &mut records }))?;
-            for (other, short) in file.other_names(info) {
-                let shown = self.shown(&other);
-                visit(Visit::Link(LinkVisit { path: &other, shown: &shown, target: path, short, info }))?;
-            }
-            Ok(())
-        })
+        self.show(options, visit)
     }
 }
 

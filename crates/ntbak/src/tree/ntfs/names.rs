@@ -9,6 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use ntbak_ntfs::catalogue::{FileId, NameId, Place};
 use ntbak_ntfs::{Catalogue, Namespace};
 use ntbak_wire::Name;
+use ntbak_wire::name::append_wtf8;
 
 use crate::host::escape;
 
@@ -52,25 +53,35 @@ impl Doubles {
         doubles
     }
 
-    /// What stands for the name of a file in this directory, and why it is another.
+    /// Appends what stands for the name of a file in this directory to the path of that; answers why it is another.
     pub(super) fn step(
         &self,
+        path: &mut Vec<u8>,
         catalogue: &Catalogue,
         (file, directory): (FileId, FileId),
-        name: &Name,
-    ) -> (Cow<'static, [u8]>, Option<&'static str>) {
-        let is_double = !self.0.is_empty() && self.0.contains(&(file, directory, name.clone()));
-        let mut step = name.to_wtf8();
-        if is_double {
+        name: &[u16],
+    ) -> Option<&'static str> {
+        // A slash, and three bytes for each unit at the most.
+        path.reserve(1 + 3 * name.len());
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        let start = path.len();
+        append_wtf8(name, path);
+        let is_double = |name: &[u16]| self.0.contains(&(file, directory, Name::from_units(name.to_vec())));
+        let why = if !self.0.is_empty() && is_double(name) {
             let reference = catalogue.entry(file).map(|entry| entry.reference().to_string());
-            step.push(b'/');
-            step.extend(reference.unwrap_or_default().into_bytes());
-            return (escaped(&step), Some("another file in its directory has the same name"));
-        }
-        match is_bad(&step) {
-            true => (escaped(&step), Some("no file can have it")),
-            false => (step.into(), None),
-        }
+            path.push(b'/');
+            path.extend(reference.unwrap_or_default().into_bytes());
+            "another file in its directory has the same name"
+        } else if is_bad(path.get(start..).unwrap_or_default()) {
+            "no file can have it"
+        } else {
+            return None;
+        };
+        let step = path.split_off(start);
+        path.extend_from_slice(&escaped(&step));
+        Some(why)
     }
 }
 

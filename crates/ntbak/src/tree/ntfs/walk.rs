@@ -21,6 +21,10 @@ const MAX_DEPTH: usize = 16_384;
 /// From one orphan to the next above it no more steps are gone than this.
 const MAX_ORPHAN_DEPTH: usize = 64;
 
+/// Bytes that directories which were asked for may take, and what each takes beside its path.
+const MAX_ASKED: usize = 1 << 20;
+const ASKED: usize = 128;
+
 /// The way to each directory.
 #[derive(Clone, Copy)]
 pub(super) struct Paths<'w> {
@@ -77,18 +81,12 @@ impl Paths<'_> {
     fn step(&self, path: &mut Vec<u8>, id: FileId) -> Option<&'static str> {
         let name = self.catalogue.primary_name(id)?;
         let directory = self.catalogue.parent(name)?;
-        let name = Name::from_units(self.catalogue.name(name).to_vec());
-        self.enter(path, (id, directory), &name)
+        self.doubles.step(path, self.catalogue, (id, directory), self.catalogue.name(name))
     }
 
     /// The same with any name of a file.
     fn enter(&self, path: &mut Vec<u8>, ids: (FileId, FileId), name: &Name) -> Option<&'static str> {
-        let (step, why) = self.doubles.step(self.catalogue, ids, name);
-        if !path.is_empty() {
-            path.push(b'/');
-        }
-        path.extend_from_slice(&step);
-        why
+        self.doubles.step(path, self.catalogue, ids, name.units())
     }
 
     /// The path of another name of a file.
@@ -106,8 +104,10 @@ pub(super) struct Walk<'w, 'a, 'b, 'e> {
     paths: Paths<'w>,
     /// Where the files go.
     files: &'a mut Ahead<'b, 'e>,
-    /// The directory that was asked for last: most files are in the one of the file before.
-    last: Option<(FileId, Option<Rc<Directory>>)>,
+    /// Directories that were asked for: most files are in one of those that files before were in.
+    asked: HashMap<FileId, Option<Rc<Directory>>>,
+    /// Bytes that they take, about.
+    asked_bytes: usize,
     /// What was found about the root, and about each directory that was asked for, where there are rules.
     first_verdict: Verdict,
     verdicts: HashMap<FileId, Verdict>,
@@ -120,8 +120,8 @@ pub(super) struct Walk<'w, 'a, 'b, 'e> {
 impl<'w, 'a, 'b, 'e> Walk<'w, 'a, 'b, 'e> {
     pub(super) fn new(paths: Paths<'w>, files: &'a mut Ahead<'b, 'e>) -> Self {
         let first_verdict = paths.select.verdict_on(&paths.tree.place, true);
-        let (last, verdicts, shown, elsewhere) = (None, HashMap::new(), HashSet::new(), 0);
-        Self { paths, files, last, first_verdict, verdicts, shown, elsewhere }
+        let (asked, verdicts, shown) = (HashMap::new(), HashMap::new(), HashSet::new());
+        Self { paths, files, asked, asked_bytes: 0, first_verdict, verdicts, shown, elsewhere: 0 }
     }
 
     pub(super) fn entry(&mut self, id: FileId, entry: &Entry) -> Result<()> {
@@ -192,7 +192,9 @@ impl<'w, 'a, 'b, 'e> Walk<'w, 'a, 'b, 'e> {
         let select = self.paths.select;
         let directory = self.paths.catalogue.find(link.parent)?;
         let above = self.directory(directory)?;
-        let mut path = above.path.clone();
+        // The name follows.
+        let mut path = Vec::with_capacity(above.path.len() + 1 + 3 * link.name.units().len());
+        path.extend_from_slice(&above.path);
         let why = self.paths.enter(&mut path, (file, directory), &link.name);
         if !select.is_all() && !select.wants(select.verdict(above.verdict, &path, false)) {
             return None;
@@ -203,19 +205,23 @@ impl<'w, 'a, 'b, 'e> Walk<'w, 'a, 'b, 'e> {
 
     /// What is told of a file that goes by another name than its own.
     fn other_name(&self, path: &[u8], name: &Name, why: Option<&str>) -> Option<(PathBuf, LossKind, String)> {
-        let why = format!("on the volume its name is {:?}: {}", name.to_string(), why?);
+        let why = why?;
+        let why = format!("on the volume its name is {:?}: {why}", name.to_string());
         Some((self.paths.tree.shown(path), LossKind::Name, why))
     }
 
     /// Path of a directory, and what was found about it; `None` when it is not in the tree.
     fn directory(&mut self, id: FileId) -> Option<Rc<Directory>> {
-        if let Some((last, found)) = &self.last
-            && *last == id
-        {
+        if let Some(found) = self.asked.get(&id) {
             return found.clone();
         }
         let found = self.look_up(id).map(Rc::new);
-        self.last = Some((id, found.clone()));
+        if self.asked_bytes > MAX_ASKED {
+            self.asked.clear();
+            self.asked_bytes = 0;
+        }
+        self.asked_bytes += ASKED + found.as_ref().map_or(0, |found| found.path.len());
+        self.asked.insert(id, found.clone());
         found
     }
 

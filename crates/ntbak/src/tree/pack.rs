@@ -1,0 +1,143 @@
+//! Files that are written on several threads, some on each, for a place that takes them in their order.
+
+use std::io::Sink;
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+
+use ntbak_archive::Fragment;
+
+use super::{Counts, Heard, Visit, bring, bring_link, cancelled};
+use crate::error::Result;
+use crate::report::{Loss, Note, Progress, Report};
+use crate::tree_sink::{ArchiveSink, TakesFragments, TreeSink};
+
+/// Lets a tree write files aside, as many at a time as it has threads: each [`Pack`] becomes a [`Packed`], to be shown
+/// where its files would have been.
+pub struct Packing<'a> {
+    report: &'a dyn Report,
+    /// Buffers are used again, for fresh memory is dear.
+    spent: Mutex<Vec<Vec<u8>>>,
+}
+
+impl<'a> Packing<'a> {
+    pub(super) fn new(report: &'a dyn Report) -> Self {
+        Self { report, spent: Mutex::default() }
+    }
+
+    /// What hears about the files of a pack.
+    #[must_use]
+    pub fn ear(&self) -> Ear<'a> {
+        Ear { report: self.report, heard: Mutex::default() }
+    }
+
+    /// Begins a pack of files, about which `ear` hears.
+    #[must_use]
+    pub fn begin<'e>(&self, ear: &'e Ear<'e>) -> Pack<'e> {
+        let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let sink = ArchiveSink::aside(spent.unwrap_or_default());
+        Pack { sink, ear, counts: Counts::default(), heard: Vec::new() }
+    }
+
+    /// Puts a pack into its place.
+    pub(super) fn unpack(&self, fragment: Fragment, place: &mut dyn TakesFragments) -> Result<()> {
+        let spent = place.append(fragment)?;
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).push(spent);
+        Ok(())
+    }
+}
+
+/// A report that keeps what it is told until it can be told in the order of the files.
+pub struct Ear<'a> {
+    report: &'a dyn Report,
+    heard: Mutex<Vec<Heard>>,
+}
+
+impl Ear<'_> {
+    fn hear(&self, heard: Heard) {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).push(heard);
+    }
+}
+
+impl Report for Ear<'_> {
+    fn loss(&self, loss: Loss) {
+        self.hear(Heard::Loss(loss));
+    }
+
+    fn note(&self, note: Note) {
+        self.hear(Heard::Note(note));
+    }
+
+    fn cancelled(&self) -> bool {
+        self.report.cancelled()
+    }
+
+    /// What the whole work has done, nobody knows here.
+    fn progress(&self, _: Progress) {}
+}
+
+/// Files that are being written aside. All of them is in memory.
+pub struct Pack<'e> {
+    sink: ArchiveSink<Sink>,
+    ear: &'e Ear<'e>,
+    counts: Counts,
+    heard: Vec<Heard>,
+}
+
+/// Files that were written aside, and what was told about them.
+pub struct Packed {
+    pub(super) fragment: Fragment,
+    pub(super) counts: Counts,
+    pub(super) heard: Vec<Heard>,
+}
+
+impl Pack<'_> {
+    /// Writes a file or another name of one, as [`transfer`](super::transfer) would.
+    ///
+    /// # Errors
+    /// The work was cancelled.
+    pub fn visit(&mut self, visit: Visit<'_>) -> Result<()> {
+        if self.ear.cancelled() {
+            return Err(cancelled());
+        }
+        let path = visit.path();
+        match visit {
+            Visit::File(file) => bring(file, &mut self.sink, self.ear, &mut self.counts).map(drop)?,
+            Visit::Link(link) => bring_link(&link, &mut self.sink, self.ear, &mut self.counts)?,
+            Visit::Lost(_) => {}
+            // A pack is no place for packs.
+            Visit::Packed(_) => return Ok(()),
+        }
+        let heard = mem::take(&mut *self.ear.heard.lock().unwrap_or_else(PoisonError::into_inner));
+        self.sink.remember(path, &heard)?;
+        self.heard.extend(heard);
+        Ok(())
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.sink.len()
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0 && self.heard.is_empty()
+    }
+
+    /// The files, whole.
+    ///
+    /// # Errors
+    /// One is not.
+    pub fn close(self) -> Result<Packed> {
+        let Self { sink, counts, heard, .. } = self;
+        Ok(Packed { fragment: sink.into_fragment()?, counts, heard })
+    }
+}
+
+impl Packed {
+    /// Tells what there is to tell about its files.
+    pub(super) fn tell(&mut self, report: &dyn Report) {
+        self.heard.drain(..).for_each(|heard| heard.tell(report));
+    }
+}
