@@ -291,6 +291,12 @@ fn a_file_that_cannot_be_read_is_a_loss_and_the_others_go_on() {
     let info = ntbak(args!["info", &archive, "--json"]).expect(0).stdout;
     let info: serde_json::Value = serde_json::from_slice(&info).unwrap();
     assert_eq!((&info["losses"], &info["complete"]), (&1.into(), &true.into()));
+    // The manifest has the loss under the name of the file that it is about, not under that of the next one.
+    let manifest = output("tar", args!["-xOf", &archive, ".ntbak/manifest.jsonl"]);
+    let lines = String::from_utf8(manifest).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let losses: Vec<_> = lines.filter(|line| line["type"] == "loss").collect();
+    assert_eq!((losses.len(), &losses[0]["path"]), (1, &"fifo".into()));
 }
 
 #[test]

@@ -105,6 +105,7 @@ impl<R: Read> ArchiveTree<R> {
                 Next::Nothing => {}
                 Next::File { path, refused: Some(why), .. } | Next::Link { path, refused: Some(why), .. } => {
                     refuse(&path, why, report);
+                    visit(Visit::Told(&path))?;
                 }
                 Next::File { path, info, unknown, .. } => {
                     if !select.wants(select.verdict_on(&path, info.attributes.is_directory())) {
@@ -151,7 +152,7 @@ impl<R: Read> Tree for ArchiveTree<R> {
             Err(error) if is_cut(&error) => {
                 let report = FileReport { to: options.report, path: Path::new(".") };
                 report.loss(LossKind::Archive, error.reason());
-                Ok(())
+                visit(Visit::Told(b""))
             }
             walked => walked,
         }

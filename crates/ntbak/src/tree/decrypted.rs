@@ -159,7 +159,7 @@ impl Tree for DecryptedTree<'_> {
                 info.attributes.remove(FileAttributes::ENCRYPTED);
                 visit(Visit::Link(LinkVisit { info: &info, ..link }))
             }
-            Visit::Link(_) | Visit::Lost(_) | Visit::Packed(_) => Ok(()),
+            Visit::Link(_) | Visit::Told(_) | Visit::Packed(_) => Ok(()),
         });
         tell(&heard, options.report, None);
         walked

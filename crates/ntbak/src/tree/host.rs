@@ -106,12 +106,13 @@ impl Tree for HostTree {
     fn walk(&mut self, options: WalkOptions<'_>, visit: Visitor<'_>) -> Result<()> {
         let Self { roots, links, avoided } = self;
         for root in roots.iter() {
-            Walk { options, visit, links, avoided }.root(root)?;
+            Walk { options, visit, root, links, avoided }.show_all()?;
         }
         let left = links.0.len();
         if let (1.., Some(root)) = (left, roots.first()) {
             let report = FileReport { to: options.report, path: &root.spot.path };
             report.note(None, format!("{left} files have other names, too, outside of what was read"));
+            visit(Visit::Told(&root.path))?;
         }
         Ok(())
     }
@@ -120,13 +121,14 @@ impl Tree for HostTree {
 struct Walk<'w, 'v> {
     options: WalkOptions<'w>,
     visit: Visitor<'v>,
+    root: &'w Root,
     links: &'w mut Links,
     avoided: &'w [Identity],
 }
 
 impl Walk<'_, '_> {
-    fn root(&mut self, root: &Root) -> Result<()> {
-        let Root { spot, path } = root;
+    fn show_all(&mut self) -> Result<()> {
+        let Root { spot, path } = self.root;
         let place = Place::of_spot(spot)?;
         let stat = look(&spot.dir, &spot.name).map_err(|error| Error::io("looking at it", error))?;
         let directory = is_directory(&stat);
@@ -162,7 +164,7 @@ impl Walk<'_, '_> {
                 }
                 if let Err(error) = left {
                     // What else is above is out of reach from here on.
-                    self.lost(&shown, &error.hint("run the backup again"));
+                    self.lost(&shown, &error.hint("run the backup again"))?;
                     return Err(error_at(&shown));
                 }
                 continue;
@@ -189,18 +191,18 @@ impl Walk<'_, '_> {
         let (stat, fd) = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                self.lost(shown, &Error::io("opening the directory", error));
+                self.lost(shown, &Error::io("opening the directory", error))?;
                 return Ok(false);
             }
         };
-        if self.is_avoided(&stat, shown) {
+        if self.is_avoided(&stat, shown)? {
             return Ok(false);
         }
         let place = if stat.st_dev == device { Ok(place) } else { Place::of_spot(&inside(&fd, shown)) };
         let place = match place {
             Ok(place) => place,
             Err(error) => {
-                self.lost(shown, &error);
+                self.lost(shown, &error)?;
                 return Ok(false);
             }
         };
@@ -248,7 +250,7 @@ impl Walk<'_, '_> {
         let names = match listed {
             Ok(names) => names,
             Err(error) => {
-                self.lost(shown, &Error::io("listing the directory; what is in it is missing", error));
+                self.lost(shown, &Error::io("listing the directory; what is in it is missing", error))?;
                 Names::default()
             }
         };
@@ -289,12 +291,14 @@ impl Walk<'_, '_> {
                         let why = "it lies among the side files of ntbak, and was passed over; move it away";
                         let path = shown.join(foreign);
                         FileReport { to: self.options.report, path: &path }.loss(LossKind::Content, why);
+                        self.told(&path)?;
                     }
                     return Ok(());
                 }
                 Side::Users => {
                     let what = "no side file of ntbak is in it: it is taken for a directory of the user";
                     FileReport { to: self.options.report, path: shown }.note(None, what);
+                    self.told(shown)?;
                 }
             }
         }
@@ -311,7 +315,7 @@ impl Walk<'_, '_> {
         let (stat, node) = match self.find(&place, descent.fd(), name, kind) {
             Ok(found) => found,
             Err(error) => {
-                self.lost(shown, &Error::io("looking at it", error));
+                self.lost(shown, &Error::io("looking at it", error))?;
                 return Ok(());
             }
         };
@@ -319,7 +323,7 @@ impl Walk<'_, '_> {
             below.push(name.to_owned());
             return Ok(());
         }
-        if kind != FileType::RegularFile && !wanted() || self.is_avoided(&stat, shown) {
+        if kind != FileType::RegularFile && !wanted() || self.is_avoided(&stat, shown)? {
             return Ok(());
         }
         self.show_directories(descent, directory)?;
@@ -367,7 +371,7 @@ impl Walk<'_, '_> {
             let fd = match fd {
                 Ok(fd) => fd,
                 Err(error) => {
-                    self.lost(&path, &Error::io("opening the directory", error));
+                    self.lost(&path, &Error::io("opening the directory", error))?;
                     return Ok(());
                 }
             };
@@ -397,7 +401,7 @@ impl Walk<'_, '_> {
             let source = match open(place, found) {
                 Ok(source) => source,
                 Err(error) => {
-                    self.lost(&shown, &error);
+                    self.lost(&shown, &error)?;
                     return Ok(());
                 }
             };
@@ -429,7 +433,7 @@ impl Walk<'_, '_> {
         let source = match open(place, found) {
             Ok(source) => source,
             Err(error) => {
-                self.lost(&shown, &error);
+                self.lost(&shown, &error)?;
                 return Ok(None);
             }
         };
@@ -440,6 +444,7 @@ impl Walk<'_, '_> {
                     source.info().is_ok_and(|info| info.attributes.contains(FileAttributes::ENCRYPTED));
                 let kind = if encrypted { LossKind::Efs } else { LossKind::Content };
                 FileReport { to: self.options.report, path: &shown }.loss(kind, error.reason());
+                self.told(&shown)?;
                 return Ok(None);
             }
         };
@@ -472,17 +477,27 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    fn is_avoided(&self, stat: &Stat, shown: &Path) -> bool {
+    fn is_avoided(&mut self, stat: &Stat, shown: &Path) -> Result<bool> {
         let avoided = self.avoided.contains(&(stat.st_dev, stat.st_ino));
         if avoided {
             let what = "passed over: it is what is being written";
             FileReport { to: self.options.report, path: shown }.note(None, what);
+            self.told(shown)?;
         }
-        avoided
+        Ok(avoided)
     }
 
-    fn lost(&self, path: &Path, error: &Error) {
+    fn lost(&mut self, path: &Path, error: &Error) -> Result<()> {
         FileReport { to: self.options.report, path }.loss(LossKind::Content, error.reason());
+        self.told(path)
+    }
+
+    /// What was told last is about what is here, which is not shown itself.
+    fn told(&mut self, shown: &Path) -> Result<()> {
+        let Root { spot, path } = self.root;
+        let below = shown.strip_prefix(&spot.path).unwrap_or(shown).as_os_str().as_bytes();
+        let path = if below.is_empty() { path.clone() } else { join(path, below) };
+        (self.visit)(Visit::Told(&path))
     }
 }
 

@@ -66,8 +66,8 @@ pub enum Visit<'a> {
     File(FileVisit<'a>),
     /// Another name of a file that was shown before.
     Link(LinkVisit<'a>),
-    /// A file that cannot be shown, by its path; why was told.
-    Lost(&'a [u8]),
+    /// Nothing; what was told last is about what has this path, and is not shown itself.
+    Told(&'a [u8]),
     /// Files that were written already, on another thread.
     Packed(Packed),
 }
@@ -79,7 +79,7 @@ impl<'a> Visit<'a> {
         match self {
             Self::File(file) => file.path,
             Self::Link(link) => link.path,
-            Self::Lost(path) => path,
+            Self::Told(path) => path,
             Self::Packed(_) => b"",
         }
     }
@@ -221,7 +221,7 @@ impl Transfer<'_> {
                 let brought = bring_link(&link, *sink, *tee, counts);
                 (brought.map(|()| Commit::Done), link.shown.to_owned())
             }
-            Visit::Lost(_) => (Ok(Commit::Done), PathBuf::new()),
+            Visit::Told(_) => (Ok(Commit::Done), PathBuf::new()),
             Visit::Packed(packed) => return self.unpack(packed),
         };
         let later = match done {

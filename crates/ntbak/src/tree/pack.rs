@@ -103,7 +103,7 @@ impl Pack<'_> {
         match visit {
             Visit::File(file) => bring(file, &mut self.sink, self.ear, &mut self.counts).map(drop)?,
             Visit::Link(link) => bring_link(&link, &mut self.sink, self.ear, &mut self.counts)?,
-            Visit::Lost(_) => {}
+            Visit::Told(_) => {}
             // A pack is no place for packs.
             Visit::Packed(_) => return Ok(()),
         }

@@ -101,7 +101,7 @@ fn lost(
 ) -> Result<()> {
     let kind = if encrypted { LossKind::Efs } else { LossKind::Content };
     FileReport { to: report, path: shown }.loss(kind, error.reason());
-    visit(Visit::Lost(path))
+    visit(Visit::Told(path))
 }
 
 /// What takes what the tree shows.
@@ -154,6 +154,7 @@ impl NtfsTree {
         let WalkOptions { select, report, .. } = walking;
         let volume_report = FileReport { to: report, path: self.volume.path() };
         self.volume.remarks(&volume_report);
+        visit(Visit::Told(&self.place))?;
         if !self.is_directory && self.root.record() == ntbak_ntfs::system_file::ROOT {
             let why = "the root of the volume is no directory: its record is damaged, and nothing below it is found";
             return Err(Error::new(Win32Error::INVALID_DATA, why).at_path(&self.shown));
@@ -197,7 +198,7 @@ impl NtfsTree {
             FileReport { to: report, path: &self.shown }.note(None, what);
         }
         tell_what_is_out_of_reach(catalogue, orphans, &volume_report);
-        Ok(())
+        visit(Visit::Told(&self.place))
     }
 
     /// A tree of one file.
