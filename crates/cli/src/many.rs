@@ -204,6 +204,11 @@ impl Places {
         self.volumes.is_empty()
     }
 
+    /// Whether there are any of this machine among them.
+    pub(crate) fn has_host_files(&self) -> bool {
+        self.sources.len() > self.volumes.len()
+    }
+
     /// What an archive says of where its files are from.
     pub(crate) fn sources(&self) -> Vec<ntbak_archive::Source> {
         self.sources.clone()

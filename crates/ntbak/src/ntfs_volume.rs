@@ -23,7 +23,8 @@ pub struct VolumeOptions {
     pub salvage: bool,
     /// Whether a disk image may have other files opened that lie below it; see [`OpenOptions::backing_files`].
     pub backing_files: bool,
-    /// How many threads a catalogue takes; 0 is one for each core.
+    /// How many threads work at the same time: a catalogue takes all of them, files 4 at the most; 0 is one for each
+    /// core.
     pub threads: usize,
     /// Whether NTFS' own files (`$MFT` and its kin) are in the tree of the volume.
     pub system: bool,

@@ -79,8 +79,8 @@ fn write<W: Write>(
     jobs: usize,
     reporter: &Reporter,
 ) -> Result<(W, String), Failure> {
-    // Files of images are packed, and hashed, on the threads that read them.
-    let beside = jobs > 1 && tree.is_on_host();
+    // Small files of images are hashed on the threads that read them.
+    let beside = jobs > 1 && tree.has_host_files();
     let begin = if beside { ArchiveWriter::with_thread } else { ArchiveWriter::new };
     let writer = begin(target, many::spool()?, volume).map_err(ntbak::Error::from)?;
     let mut sink = ArchiveSink::new(writer);

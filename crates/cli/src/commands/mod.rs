@@ -57,7 +57,8 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
             stream_extract::run(file.as_deref(), &what, output.as_deref())
         }
         Command::Backup { sources, output, zstd, selection, streams, reading, dry_run, jobs } => {
-            let (without, options, jobs) = (streams.left_out(), reading.options(), jobs.number());
+            let (without, jobs) = (streams.left_out(), jobs.number());
+            let options = reading.options().threads(jobs);
             let what = backup::What { selection, without, options, zstd, jobs, dry_run };
             backup::run(&sources, &output, &what, report)
         }
@@ -69,7 +70,7 @@ pub(crate) fn run(args: Cli) -> Result<ExitCode, Failure> {
         Command::Copy { source, target, overwrite, selection, streams, reading, dry_run, jobs } => {
             let (overwrite, jobs, without) = (overwrite.into(), jobs.number(), streams.left_out());
             let what = restore::What { paths: vec![], selection, without, overwrite, dry_run, jobs };
-            copy::run(&source, &target, &what, reading.options(), report)
+            copy::run(&source, &target, &what, reading.options().threads(jobs), report)
         }
         Command::List { location, paths, streams, hash, json, selection, reading } => {
             let form = list::Form { streams: streams || args.common.verbose, hash, json };
