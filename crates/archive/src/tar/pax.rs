@@ -86,8 +86,8 @@ pub(crate) fn push(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
 /// The same with a value in base64.
 pub(crate) fn push_base64(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     push_as(out, key, value.len().div_ceil(3) * 4, |to| {
-        // It has just the room that it needs.
-        let _ = STANDARD.encode_slice(value, to);
+        let done = STANDARD.encode_slice(value, to);
+        debug_assert!(done.is_ok(), "there is just the room that it needs");
     });
 }
 

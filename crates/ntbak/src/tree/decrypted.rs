@@ -159,6 +159,7 @@ impl Tree for DecryptedTree<'_> {
                 info.attributes.remove(FileAttributes::ENCRYPTED);
                 visit(Visit::Link(LinkVisit { info: &info, ..link }))
             }
+            // What was told waits until it is known whether the next file matters.
             Visit::Link(_) | Visit::Told(_) | Visit::Packed(_) => Ok(()),
         });
         tell(&heard, options.report, None);

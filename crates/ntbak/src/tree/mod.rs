@@ -73,9 +73,8 @@ pub enum Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
-    /// The path in the tree; of many files none.
-    #[must_use]
-    pub fn path(&self) -> &'a [u8] {
+    /// The path in the tree; of packed files, which are many, no bytes.
+    fn path(&self) -> &'a [u8] {
         match self {
             Self::File(file) => file.path,
             Self::Link(link) => link.path,

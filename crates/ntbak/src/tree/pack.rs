@@ -5,11 +5,16 @@ use std::mem;
 use std::sync::{Mutex, PoisonError};
 
 use ntbak_archive::Fragment;
+use ntbak_wire::Win32Error;
 
 use super::{Counts, Heard, Visit, bring, bring_link, cancelled};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::report::{Loss, Note, Progress, Report};
 use crate::tree_sink::{ArchiveSink, TakesFragments, TreeSink};
+
+/// So many buffers of at most so many bytes are kept.
+const MOST_SPENT: usize = 8;
+const MOST_KEPT: usize = 1 << 20;
 
 /// Lets a tree write files aside, as many at a time as it has threads: each [`Pack`] becomes a [`Packed`], to be shown
 /// where its files would have been.
@@ -40,8 +45,11 @@ impl<'a> Packing<'a> {
 
     /// Puts a pack into its place.
     pub(super) fn unpack(&self, fragment: Fragment, place: &mut dyn TakesFragments) -> Result<()> {
-        let spent = place.append(fragment)?;
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner).push(spent);
+        let buffer = place.append(fragment)?;
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffer.capacity() <= MOST_KEPT && spent.len() < MOST_SPENT {
+            spent.push(buffer);
+        }
         Ok(())
     }
 }
@@ -104,8 +112,9 @@ impl Pack<'_> {
             Visit::File(file) => bring(file, &mut self.sink, self.ear, &mut self.counts).map(drop)?,
             Visit::Link(link) => bring_link(&link, &mut self.sink, self.ear, &mut self.counts)?,
             Visit::Told(_) => {}
-            // A pack is no place for packs.
-            Visit::Packed(_) => return Ok(()),
+            Visit::Packed(_) => {
+                return Err(Error::new(Win32Error::INVALID_PARAMETER, "a pack of files within another one"));
+            }
         }
         let heard = mem::take(&mut *self.ear.heard.lock().unwrap_or_else(PoisonError::into_inner));
         self.sink.remember(path, &heard)?;

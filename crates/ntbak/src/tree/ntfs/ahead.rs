@@ -25,7 +25,7 @@ use super::{See, VolumeFile, lost};
 use crate::error::{Error, Result};
 use crate::report::{FileReport, LossKind, Report};
 use crate::source::{FileSource, NtfsSource};
-use crate::tree::{Packed, Packing, Visit, WalkOptions};
+use crate::tree::{Pack, Packed, Packing, Visit, WalkOptions};
 
 /// Files of a batch.
 const FILES: usize = 64;
@@ -39,8 +39,8 @@ pub(super) const SMALL: u64 = 256 << 10;
 const MOST_PACKED: u64 = 2 << 20;
 /// Bytes that an entry of a pack takes beside its content, about.
 const ENTRY: u64 = 2 << 10;
-/// A file with more other names is not packed: each has an entry, and a path that may be long.
-const MOST_NAMES: usize = 16;
+/// The most packs of a batch: each has a buffer.
+const MOST_PACKS: usize = 4;
 /// A disk that is read by more has nothing from it.
 const MAX_THREADS: usize = 4;
 
@@ -123,8 +123,7 @@ pub(super) fn read_ahead<'w>(
     thread::scope(|scope| {
         let _close = CloseOnDrop(&orders);
         // Who shows files reads, too, where there is nothing to be shown yet.
-        let others = wanted.saturating_sub(1).max(1);
-        let started = (0..others).filter(|_| start(scope, &shared, &orders)).count();
+        let started = (1..wanted).filter(|_| start(scope, &shared, &orders)).count();
         let mut ahead = Ahead {
             shared: &shared,
             visit,
@@ -234,10 +233,12 @@ impl Ahead<'_, '_> {
     }
 }
 
-/// Bytes that a file is going to have in a pack, about.
-fn packed_size(source: &NtfsSource) -> u64 {
-    let (streams, bytes) = source.size();
-    bytes.saturating_add(streams as u64 * ENTRY)
+/// Bytes that a file is going to have in a pack, about: each stream and each name has an entry, and in that its path
+/// twice at the most.
+fn packed_size(job: &Job, source: Option<&NtfsSource>) -> u64 {
+    let (streams, bytes) = source.map_or((0, 0), NtfsSource::size);
+    let entries = streams + job.others.len() + 1;
+    bytes.saturating_add(entries as u64 * (ENTRY + 2 * job.path.len() as u64))
 }
 
 /// A file as it is shown when it is read in one go.
@@ -275,8 +276,11 @@ impl Shared<'_> {
             })
         };
         let mut sources: Vec<_> = batch.jobs.iter().map(open).collect();
+        // Freed here in any case: what was shown must not pile up.
+        let spent = self.shown.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if !self.walking.backup.no_content {
-            batch.content = self.read_content(&mut sources);
+            let buffer = spent.map(|Batch { content, .. }| content).and_then(Arc::into_inner);
+            batch.content = self.read_content(&mut sources, buffer.unwrap_or_default());
         }
         let mut opened = std::mem::take(&mut batch.jobs).into_iter().zip(sources);
         let Some(packing) = self.packing else {
@@ -298,22 +302,26 @@ impl Shared<'_> {
         packing: &Packing<'_>,
     ) -> Result<Vec<Made>> {
         let ear = packing.ear();
-        let (mut made, mut pack, mut packed) = (Vec::new(), packing.begin(&ear), 0);
+        let (mut made, mut open, mut packs, mut packed) = (Vec::new(), None, 0, 0);
         for (mut job, source) in files {
-            let size = source.as_ref().map_or(0, packed_size);
-            let is_small = size <= SMALL && job.others.len() <= MOST_NAMES;
-            if is_small && packed + pack.len() + size <= MOST_PACKED {
+            let size = packed_size(&job, source.as_ref().ok());
+            let so_far = packed + open.as_ref().map_or(0, Pack::len);
+            let has_place = open.is_some() || packs < MOST_PACKS;
+            if size <= SMALL && so_far + size <= MOST_PACKED && has_place {
+                let pack = open.get_or_insert_with(|| {
+                    packs += 1;
+                    packing.begin(&ear)
+                });
                 self.show(&mut job, source.as_ref().map(whole), &ear, &mut |visit| pack.visit(visit))?;
                 continue;
             }
-            let before = std::mem::replace(&mut pack, packing.begin(&ear));
-            packed += before.len();
-            if !before.is_empty() {
-                made.push(Made::Packed(before.close()?));
+            if let Some(pack) = open.take() {
+                packed += pack.len();
+                made.push(Made::Packed(pack.close()?));
             }
             made.push(Made::Opened(job, source.map(Arc::new)));
         }
-        if !pack.is_empty() {
+        if let Some(pack) = open {
             made.push(Made::Packed(pack.close()?));
         }
         Ok(made)
@@ -341,17 +349,12 @@ impl Shared<'_> {
     }
 
     fn recycle(&self, shown: Batch) {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).push(shown);
+        let mut all = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(shown);
+        debug_assert!(all.len() <= 3 * MAX_THREADS, "what was shown piles up");
     }
 
-    /// A buffer to be filled.
-    fn buffer(&self) -> Vec<u8> {
-        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let content = shown.map(|Batch { content, .. }| content);
-        content.and_then(Arc::into_inner).unwrap_or_default()
-    }
-
-    fn read_content(&self, sources: &mut [Result<NtfsSource>]) -> Arc<Vec<u8>> {
+    fn read_content(&self, sources: &mut [Result<NtfsSource>], mut buffer: Vec<u8>) -> Arc<Vec<u8>> {
         let mut left = MOST_BYTES;
         let (mut places, mut streams) = (Vec::new(), Vec::new());
         for (file, source) in sources.iter().enumerate() {
@@ -364,7 +367,6 @@ impl Shared<'_> {
                 }
             }
         }
-        let mut buffer = self.buffer();
         let ranges = self.paths.tree.volume.volume().read_ahead(&streams, &mut buffer);
         let content = Arc::new(buffer);
         for ((file, number), range) in places.into_iter().zip(ranges) {
