@@ -60,7 +60,7 @@ pub trait TreeSink {
     /// It cannot be made.
     fn link(&mut self, link: &LinkVisit<'_>, report: &FileReport<'_>) -> Result<bool>;
 
-    /// Where files can be put that were written [aside](ArchiveSink::aside) on several threads, where there is such.
+    /// Where files can be put that were written [aside](ntbak_archive::ArchiveWriter::aside) on several threads, where there is such.
     fn fragments(&mut self) -> Option<&mut dyn TakesFragments> {
         None
     }
