@@ -69,6 +69,8 @@ fn a_file_is_in_one_place() {
     let fragment = aside(&[file("a", b"content")], 0, Vec::new());
     assert_eq!(fragment.len() % 512, 0);
     assert!(!fragment.is_empty() && archive.append(fragment).is_err());
+    let mut within = ArchiveWriter::aside(Vec::new());
+    assert!(within.append(aside(&[file("a", b"content")], 0, Vec::new())).is_err());
     // What was given up is no hindrance.
     archive.abandon("it was given up").unwrap();
     archive.append(aside(&[file("a", b"content")], 0, Vec::new())).unwrap();

@@ -97,6 +97,11 @@ impl<W: Write> Output<W> {
         Ok(bytes)
     }
 
+    /// Whether all that is written stays in memory.
+    pub(crate) fn is_aside(&self) -> bool {
+        self.register.is_aside()
+    }
+
     /// All entries, which were written aside.
     pub(crate) fn into_aside(self) -> (Vec<u8>, Entered) {
         (self.buffer, self.register.into_entered())

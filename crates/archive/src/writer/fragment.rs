@@ -52,8 +52,11 @@ impl<W: Write> ArchiveWriter<W> {
     /// be used again.
     ///
     /// # Errors
-    /// The last file is not complete; the target cannot be written.
+    /// The last file is not complete; this is written aside itself; the target cannot be written.
     pub fn append(&mut self, fragment: Fragment) -> Result<Vec<u8>> {
+        if self.tar.output.is_aside() {
+            return Err(self.fault("a part of an archive within another one"));
+        }
         self.expect(State::Idle, "a part of an archive before the last file is complete")?;
         self.tar.output.append(fragment.bytes, fragment.entered)
     }
