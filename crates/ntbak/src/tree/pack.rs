@@ -123,15 +123,8 @@ impl Pack<'_> {
     }
 
     /// Bytes so far.
-    #[must_use]
-    pub fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         self.sink.len()
-    }
-
-    /// Whether there is nothing in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0 && self.heard.is_empty()
     }
 
     /// The files, whole.
